@@ -1,0 +1,165 @@
+// Batches, their groups and sheets as the office sees them.
+import * as v from 'valibot';
+import { FIELD_FLAGS, Reading } from './reading.ts';
+import { BATCH_STATUSES, BatchStatus, Stage } from './stage.ts';
+import { BatchProgress, ProgressEvent } from './stream.ts';
+
+const Time = v.nullable(v.string());
+
+export const PAGE_SIZE = 50;
+
+export const BatchRow = v.object({
+  batch_id: v.string(),
+  name: v.string(),
+  upload_type: v.string(),
+  status: BatchStatus,
+  task_id: v.nullable(v.string()),
+  uploaded_by: v.string(),
+  /** bytes */
+  size: v.number(),
+  total_sheets: v.number(),
+  /** failed ones included */
+  processed_sheets: v.number(),
+  failed_sheets: v.number(),
+  doubtful_sheets: v.number(),
+  created_at: v.string(),
+  processing_started_at: Time,
+  processing_completed_at: Time,
+  deleted_at: Time,
+});
+export type BatchRow = v.InferOutput<typeof BatchRow>;
+
+const QueryNumber = v.pipe(v.string(), v.regex(/^\d{1,6}$/, 'a whole number'), v.transform(Number));
+export const BATCH_SORTS = ['created_at', 'name', 'status', 'total_sheets', 'uploaded_by'] as const;
+export const BatchQuery = v.object({
+  page: v.optional(v.pipe(QueryNumber, v.minValue(1, 'pages count from 1')), '1'),
+  status: v.optional(v.picklist(BATCH_STATUSES)),
+  sort: v.optional(v.picklist(BATCH_SORTS), 'created_at'),
+  order: v.optional(v.picklist(['asc', 'desc']), 'desc'),
+  search: v.optional(v.pipe(v.string(), v.maxLength(191)), ''),
+  /** admins: the bin instead of the list */
+  deleted: v.optional(
+    v.pipe(
+      v.picklist(['true', 'false']),
+      v.transform((x) => x === 'true'),
+    ),
+    'false',
+  ),
+});
+
+export const BatchList = v.object({
+  items: v.array(BatchRow),
+  total: v.number(),
+  page: v.number(),
+  pages: v.number(),
+});
+export type BatchList = v.InferOutput<typeof BatchList>;
+
+/** One stage's own times; `wait_ms` is how long it stood in the queue before it began. */
+export const StageTimes = v.object({
+  stage: Stage,
+  started_at: v.string(),
+  finished_at: Time,
+  wait_ms: v.nullable(v.number()),
+});
+
+export const BatchDetail = v.object({
+  ...BatchRow.entries,
+  stage: Stage,
+  message: v.string(),
+  error_details: v.nullable(v.string()),
+  /** true until every byte has arrived: results may still change */
+  provisional: v.boolean(),
+  total_pages: v.number(),
+  covers: v.number(),
+  blank_pages: v.number(),
+  total_answers: v.number(),
+  uploaded_at: Time,
+  /** first byte → completion */
+  total_duration_ms: v.nullable(v.number()),
+  /** first byte → first page read */
+  extraction_duration_ms: v.nullable(v.number()),
+  /** first page read → completion */
+  omr_duration_ms: v.nullable(v.number()),
+  stages: v.array(StageTimes),
+  upload: v.nullable(
+    v.object({ upload_id: v.string(), chunks_verified: v.number(), total_chunks: v.number(), state: v.string() }),
+  ),
+});
+export type BatchDetail = v.InferOutput<typeof BatchDetail>;
+
+/** `GET /progress`: the latest snapshot, for pollers. */
+export const ProgressSnapshot = v.object({
+  ...ProgressEvent.entries,
+  status: BatchStatus,
+  failed_sheets: v.number(),
+  items: BatchProgress,
+  /** id of the newest logged event: a stream may be resumed from it */
+  last_event_id: v.string(),
+});
+
+export const GroupRow = v.object({
+  group_id: v.string(),
+  index: v.number(),
+  task_id: v.nullable(v.string()),
+  cover_page: v.nullable(v.number()),
+  first_page: v.number(),
+  sheets: v.number(),
+  failed_sheets: v.number(),
+  /** ok, or why a person must look: no-cover, unreadable-cover, no-task */
+  state: v.picklist(['ok', 'no-cover', 'unreadable-cover', 'no-task']),
+});
+export type GroupRow = v.InferOutput<typeof GroupRow>;
+export const GroupList = v.object({ items: v.array(GroupRow) });
+
+export const SHEET_STATUSES = ['waiting', 'read', 'failed'] as const;
+export const SheetRow = v.object({
+  sheet_id: v.string(),
+  /** in file order, from 0, covers included */
+  page_index: v.number(),
+  name: v.string(),
+  status: v.picklist(SHEET_STATUSES),
+  group_id: v.nullable(v.string()),
+  task_id: v.nullable(v.string()),
+  roll: v.nullable(v.string()),
+  variant: v.nullable(v.string()),
+  score: v.nullable(v.number()),
+  max_score: v.nullable(v.number()),
+  correct: v.nullable(v.number()),
+  wrong: v.nullable(v.number()),
+  blank: v.nullable(v.number()),
+  multiple: v.nullable(v.number()),
+  doubtful: v.number(),
+  provisional: v.boolean(),
+  error_message: v.nullable(v.string()),
+});
+export type SheetRow = v.InferOutput<typeof SheetRow>;
+export const SheetQuery = v.object({
+  page: v.optional(v.pipe(QueryNumber, v.minValue(1, 'pages count from 1')), '1'),
+  status: v.optional(v.picklist(SHEET_STATUSES)),
+  /** rows a page */
+  limit: v.optional(v.pipe(QueryNumber, v.minValue(1), v.maxValue(1000)), '50'),
+});
+export const SheetList = v.object({ items: v.array(SheetRow), total: v.number(), page: v.number(), pages: v.number() });
+
+export const AnswerRow = v.object({
+  question: v.number(),
+  value: v.string(),
+  confidence: v.number(),
+  flags: v.array(v.picklist(FIELD_FLAGS)),
+  accepted: v.nullable(v.string()),
+  correct: v.nullable(v.boolean()),
+  points: v.nullable(v.number()),
+});
+export const SheetDetail = v.object({
+  ...SheetRow.entries,
+  batch_id: v.string(),
+  image_sha256: v.nullable(v.string()),
+  engine_version: v.nullable(v.number()),
+  key_version: v.nullable(v.number()),
+  reading: v.nullable(Reading),
+  answers: v.array(AnswerRow),
+});
+export type SheetDetail = v.InferOutput<typeof SheetDetail>;
+
+export const DeleteAnswer = v.object({ batch_id: v.string(), deleted: v.boolean(), purged: v.boolean() });
