@@ -1,0 +1,322 @@
+// The database as the rest of the server sees it: the tables' types, and the few things that SQLite and MySQL do
+// differently, named as verbs. Everything else is portable SQL through Kysely. Times are epoch milliseconds, booleans
+// 0 or 1, structured values JSON text. One contract suite runs against both (database.contract.ts).
+import type { Kysely, Transaction } from 'kysely';
+
+export type Flag = 0 | 1;
+
+export interface SettingsTable {
+  name: string;
+  value: string;
+}
+export interface CentresTable {
+  centre_id: string;
+  name: string;
+}
+export interface ExamsTable {
+  exam_id: string;
+  name: string;
+}
+export interface UsersTable {
+  user_id: string;
+  username: string;
+  password_hash: string;
+  role: string;
+  must_change_password: Flag;
+  disabled: Flag;
+  created_at: number;
+}
+export interface UserCentresTable {
+  user_id: string;
+  centre_id: string;
+}
+/** One sign-in on one device; its refresh tokens are one family. */
+export interface SessionsTable {
+  session_id: string;
+  user_id: string;
+  device: string;
+  created_at: number;
+  last_used_at: number;
+  revoked_at: number | null;
+}
+export interface RefreshTokensTable {
+  token_hash: string;
+  session_id: string;
+  created_at: number;
+  used_at: number | null;
+}
+export interface TemplatesTable {
+  template_id: string;
+  version: number;
+  content: string;
+  created_by: string | null;
+  created_at: number;
+}
+export interface AnswerKeysTable {
+  key_id: string;
+  version: number;
+  /** draft or published; a published version never changes */
+  state: string;
+  content: string;
+  created_by: string | null;
+  published_by: string | null;
+  created_at: number;
+}
+export interface TasksTable {
+  task_id: string;
+  exam_id: string;
+  centre_id: string;
+  packet: string | null;
+  template_id: string;
+  template_version: number;
+  key_id: string | null;
+  expected_count: number | null;
+  rev: number;
+  created_at: number;
+}
+export interface BatchesTable {
+  batch_id: string;
+  /** small number for making sheet ids; never reused */
+  batch_no: number;
+  name: string;
+  upload_type: string;
+  task_id: string | null;
+  status: string;
+  /** what a paused batch was doing */
+  resume_status: string | null;
+  stage: string;
+  message: string;
+  progress_percentage: number;
+  error_details: string | null;
+  size: number;
+  uploaded_by: string;
+  centre_id: string | null;
+  created_at: number;
+  first_byte_at: number | null;
+  uploaded_at: number | null;
+  processing_started_at: number | null;
+  processing_completed_at: number | null;
+  deleted_at: number | null;
+  total_pages: number;
+  covers: number;
+  blank_pages: number;
+  done_pages: number;
+  failed_sheets: number;
+  doubtful_sheets: number;
+  total_answers: number;
+  /** number of the newest event of the batch's log; taken inside the transaction that writes the event */
+  event_seq: number;
+  rev: number;
+}
+export interface UploadsTable {
+  upload_id: string;
+  batch_id: string;
+  client_upload_id: string;
+  owner: string;
+  token_hash: string;
+  name: string;
+  upload_type: string;
+  size: number;
+  chunk_size: number;
+  /** JSON list of {name, size} for `images` */
+  files: string | null;
+  /** open, sealed, rejected or deleted */
+  state: string;
+  reason: string | null;
+  epoch: number;
+  created_at: number;
+  last_byte_at: number | null;
+}
+export interface ChunksTable {
+  upload_id: string;
+  chunk_index: number;
+  /** landing or verified */
+  state: string;
+  /** bytes from the chunk's start that are on disk and synced */
+  landed: number;
+  sha256: string;
+  epoch: number;
+  /** 1 when more than one sender's epoch wrote here: hashed again at seal */
+  contested: Flag;
+  lease_id: string | null;
+  lease_until: number | null;
+  verified_at: number | null;
+}
+export interface StagesTable {
+  batch_id: string;
+  stage: string;
+  enqueued_at: number | null;
+  started_at: number;
+  finished_at: number | null;
+}
+export interface SheetGroupsTable {
+  batch_id: string;
+  group_index: number;
+  task_id: string | null;
+  cover_page: number | null;
+  first_page: number;
+  sheets: number;
+  failed_sheets: number;
+  state: string;
+}
+export interface PagesTable {
+  /** batch_no × 1,000,000 + page_index */
+  sheet_id: number;
+  batch_id: string;
+  page_index: number;
+  name: string;
+  /** where its local header (ZIP) or its first byte (images) lies in the upload */
+  file_offset: number;
+  compressed_size: number;
+  size: number;
+  /** 0 stored, 8 deflated; -1 for a plain file */
+  method: number;
+  crc32: number | null;
+  /** waiting, done (it has a reading) or failed */
+  state: string;
+  /** sheet, cover, blank or foreign once read */
+  kind: string | null;
+  attempts: number;
+  started_at: number | null;
+  finished_at: number | null;
+  duration_ms: number | null;
+  error_message: string | null;
+  group_index: number | null;
+  task_id: string | null;
+}
+export interface ReadingsTable {
+  sheet_id: number;
+  engine_version: number;
+  template_id: string | null;
+  template_version: number | null;
+  image_sha256: string;
+  /** the Reading as JSON */
+  content: string;
+  created_at: number;
+}
+export interface ResultsTable {
+  sheet_id: number;
+  batch_id: string;
+  task_id: string | null;
+  key_id: string | null;
+  key_version: number | null;
+  roll: string | null;
+  variant: string | null;
+  score: number | null;
+  max_score: number | null;
+  correct: number | null;
+  wrong: number | null;
+  blank: number | null;
+  multiple: number | null;
+  doubtful: number;
+}
+export interface AnswersTable {
+  sheet_id: number;
+  question: number;
+  value: string;
+  confidence: number;
+  /** names joined by a space, '' for none */
+  flags: string;
+  accepted: string | null;
+  correct: Flag | null;
+  points: number | null;
+}
+export interface EventsTable {
+  batch_id: string;
+  seq: number;
+  type: string;
+  data: string;
+  at: number;
+}
+export interface CorrectionsTable {
+  correction_id: string;
+  batch_id: string;
+  sheet_id: number;
+  field: string;
+  value: string | null;
+  previous: string | null;
+  reason: string | null;
+  user_id: string;
+  base_rev: number;
+  rev: number;
+  created_at: number;
+}
+export interface SequencesTable {
+  scope: string;
+  seq: number;
+}
+/** One row an entity, latest wins: a cold client pulls state, not history. */
+export interface ChangesTable {
+  scope: string;
+  entity_type: string;
+  entity_id: string;
+  seq: number;
+  deleted: Flag;
+}
+export interface AuditTable {
+  seq: number;
+  at: number;
+  user_id: string | null;
+  device: string | null;
+  action: string;
+  subject: string;
+  before_value: string | null;
+  after_value: string | null;
+  previous_hash: string;
+  hash: string;
+}
+
+export interface Schema {
+  settings: SettingsTable;
+  centres: CentresTable;
+  exams: ExamsTable;
+  users: UsersTable;
+  user_centres: UserCentresTable;
+  sessions: SessionsTable;
+  refresh_tokens: RefreshTokensTable;
+  templates: TemplatesTable;
+  answer_keys: AnswerKeysTable;
+  tasks: TasksTable;
+  batches: BatchesTable;
+  uploads: UploadsTable;
+  chunks: ChunksTable;
+  stages: StagesTable;
+  sheet_groups: SheetGroupsTable;
+  pages: PagesTable;
+  readings: ReadingsTable;
+  results: ResultsTable;
+  answers: AnswersTable;
+  events: EventsTable;
+  corrections: CorrectionsTable;
+  sequences: SequencesTable;
+  changes: ChangesTable;
+  audit: AuditTable;
+}
+
+export type Tx = Transaction<Schema>;
+
+export interface Database {
+  readonly kind: 'sqlite' | 'mysql';
+  /** For reading outside a transaction. */
+  readonly sql: Kysely<Schema>;
+  /** Runs `work` in one write transaction: all of it is durable when the promise resolves, none of it when it rejects.
+   *  Deadlocks and a busy database are tried again, so `work` may run more than once and must do nothing but SQL. */
+  write<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  /** Inserts the rows whose key is not there yet and leaves the others as they are; returns how many were new. */
+  insertNew<K extends keyof Schema & string>(tx: Tx, table: K, rows: readonly Schema[K][]): Promise<number>;
+  /** Inserts the rows, or overwrites those with the same primary key. */
+  upsert<K extends keyof Schema & string>(tx: Tx, table: K, rows: readonly Schema[K][]): Promise<void>;
+  /** Adds `by` to the named sequence and returns the new value; the row stays locked until the transaction ends, so
+   *  commit order is sequence order. */
+  nextSeq(tx: Tx, scope: string, by?: number): Promise<number>;
+  /** Loads a file of RFC 4180 lines without a header (LF or CRLF, \N for NULL) into `table`; returns the rows loaded. */
+  bulkLoad<K extends keyof Schema & string>(
+    tx: Tx,
+    table: K,
+    columns: readonly (keyof Schema[K] & string)[],
+    file: string,
+  ): Promise<number>;
+  /** Brings an empty or older database to the present schema; several processes may call it at once. */
+  migrate(): Promise<void>;
+  close(): Promise<void>;
+}
