@@ -1,7 +1,6 @@
 // The database in one file on this machine: better-sqlite3 behind Kysely. Several processes open the same file. One
 // connection a process writes, one transaction at a time; any number read beside it (WAL), each seeing only what is
 // committed. Waiting for another process's write never blocks the event loop.
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { createReadStream } from 'node:fs';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import Sqlite from 'better-sqlite3';
@@ -12,6 +11,7 @@ import {
   type Driver,
   Kysely,
   type QueryResult,
+  type SelectModifierNode,
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
@@ -20,6 +20,7 @@ import { type CsvField, csvReader } from './csv-lines.ts';
 import type { Database, Schema, Tx } from './database.ts';
 import { migrationsTable, pendingMigrations, SQLITE } from './migrations.ts';
 import { PRIMARY_KEYS, rowPieces } from './rows.ts';
+import { writeGuard } from './write-guard.ts';
 
 /** How long a write waits for another process's. A bulk load of two million rows holds the lock for some ten seconds on
  *  a slow disk; whoever waits longer than this meets a writer that hangs. */
@@ -163,11 +164,18 @@ class ReadDriver implements Driver {
   }
 }
 
+/** `for update` and `for share` say nothing here: a write transaction has the whole database to itself. */
+class SheafQueryCompiler extends SqliteQueryCompiler {
+  protected override visitSelectModifier(node: SelectModifierNode): void {
+    if (node.modifier === undefined || node.modifier === 'Distinct') super.visitSelectModifier(node);
+  }
+}
+
 const kyselyOver = (driver: Driver): Kysely<Schema> => {
   const dialect: Dialect = {
     createAdapter: () => new SqliteAdapter(),
     createDriver: () => driver,
-    createQueryCompiler: () => new SqliteQueryCompiler(),
+    createQueryCompiler: () => new SheafQueryCompiler(),
     createIntrospector: (db) => new SqliteIntrospector(db),
   };
   return new Kysely<Schema>({ dialect });
@@ -209,20 +217,8 @@ export async function openSqlite(file: string): Promise<Database> {
   );
   // Kysely closes only drivers it has started.
   await writing.connection().execute(async () => {});
-  const inside = new AsyncLocalStorage<{ running: boolean }>();
-
-  const write = async <T>(work: (tx: Tx) => Promise<T>): Promise<T> => {
-    // It would wait for itself for ever.
-    if (inside.getStore()?.running) throw new Error('A write transaction was opened inside another one');
-    const state = { running: true };
-    return inside.run(state, async () => {
-      try {
-        return await writing.transaction().execute(work);
-      } finally {
-        state.running = false;
-      }
-    });
-  };
+  const guarded = writeGuard();
+  const write = <T>(work: (tx: Tx) => Promise<T>): Promise<T> => guarded(() => writing.transaction().execute(work));
 
   /** The newest step done, 0 for an empty file. */
   const presentSchema = (): number => {
