@@ -1,0 +1,129 @@
+// A private MariaDB and a private Redis for tests, on loopback, gone with their folders when the tests end. A test
+// file makes a database of its own in the one, and uses a number of its own in the other.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { Redis } from 'ioredis';
+import mysql from 'mysql2/promise';
+import { freePort, temporaryFolder } from './places.ts';
+
+export interface TestServer {
+  url: string;
+  pid: number;
+  /** ends it and removes its folder */
+  stop(): Promise<void>;
+}
+
+const PATH = `${process.env.PATH}:/usr/sbin:/usr/local/sbin`;
+
+/** Starts a program that is a server, and resolves when `answers` does not throw any more. */
+async function startServer(
+  program: string,
+  args: string[],
+  { folder, url, answers }: { folder: string; url: string; answers(): Promise<void> },
+): Promise<TestServer> {
+  const log = path.join(folder, 'server.log');
+  const output = fs.openSync(log, 'a');
+  const child: ChildProcess = spawn(program, args, {
+    env: { ...process.env, PATH },
+    detached: true, // Ctrl-C is for the tests, which then end this
+    stdio: ['ignore', output, output],
+  });
+  fs.closeSync(output);
+  const ended = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', () => resolve());
+  });
+  const lastResort = (): void => void child.kill('SIGKILL');
+  process.once('exit', lastResort);
+  const stop = async (): Promise<void> => {
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    await ended;
+    clearTimeout(timer);
+    process.off('exit', lastResort);
+    fs.rmSync(folder, { recursive: true, force: true });
+  };
+
+  const until = Date.now() + 60_000;
+  for (;;) {
+    try {
+      await answers();
+      return { url, pid: child.pid ?? 0, stop };
+    } catch (cause) {
+      if (child.exitCode === null && child.pid !== undefined && Date.now() < until) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        continue;
+      }
+      const said = fs.readFileSync(log, 'utf8').slice(-2000);
+      await stop();
+      throw new Error(`${program} does not start:\n${said}`, { cause });
+    }
+  }
+}
+
+/** MariaDB with `local_infile` on, as the bulk load needs it. The user in `url` may create databases; `url` names none.
+ *  Safety against power failures is off: these data die with the tests. */
+export async function startMariaDb(): Promise<TestServer> {
+  const folder = temporaryFolder();
+  const data = path.join(folder, 'data');
+  const port = await freePort();
+  const password = randomBytes(12).toString('hex');
+  const asRoot = process.getuid?.() === 0 ? ['--user=root'] : [];
+  const init = path.join(folder, 'init.sql');
+  fs.writeFileSync(
+    init,
+    `CREATE USER sheaf@'127.0.0.1' IDENTIFIED BY '${password}';\nGRANT ALL ON *.* TO sheaf@'127.0.0.1' WITH GRANT OPTION;\n`,
+  );
+  const install = ['--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', '--skip-test-db'];
+  execFileSync('mariadb-install-db', [...install, ...asRoot], { env: { ...process.env, PATH }, stdio: 'pipe' });
+  const url = `mysql://sheaf:${password}@127.0.0.1:${port}/`;
+  return startServer(
+    'mariadbd',
+    [
+      '--no-defaults',
+      ...asRoot,
+      `--datadir=${data}`,
+      `--socket=${path.join(folder, 'sock')}`,
+      `--pid-file=${path.join(folder, 'pid')}`,
+      `--port=${port}`,
+      '--bind-address=127.0.0.1',
+      '--skip-name-resolve',
+      '--local-infile=1',
+      '--innodb-flush-log-at-trx-commit=0',
+      '--character-set-server=utf8mb4',
+      `--init-file=${init}`,
+    ],
+    {
+      folder,
+      url,
+      async answers() {
+        const connection = await mysql.createConnection(url);
+        await connection.end();
+      },
+    },
+  );
+}
+
+/** Redis without persistence; `noeviction` as in production. */
+export async function startRedis(): Promise<TestServer> {
+  const folder = temporaryFolder();
+  const port = await freePort();
+  const url = `redis://127.0.0.1:${port}`;
+  const settings = ['--bind', '127.0.0.1', '--port', String(port), '--dir', folder, '--save', '', '--appendonly', 'no'];
+  return startServer('redis-server', [...settings, '--maxmemory-policy', 'noeviction', '--databases', '64'], {
+    folder,
+    url,
+    async answers() {
+      const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0 });
+      redis.on('error', () => undefined); // connect() rejects with it
+      try {
+        await redis.connect();
+        await redis.ping();
+      } finally {
+        redis.disconnect();
+      }
+    },
+  });
+}
