@@ -1,0 +1,67 @@
+// How a candidate fills a bubble: a blot of graphite, uneven in darkness, size and place.
+import type { GrayImage } from '../omr/image.ts';
+import type { Bubble } from '../template/geometry.ts';
+import type { Random } from './random.ts';
+
+export interface Hand {
+  /** share of the bubble that is covered, lowest and highest */
+  coverage: readonly [number, number];
+  /** darkness of the graphite */
+  darkness: readonly [number, number];
+  /** how far off centre, in bubble widths */
+  offset: number;
+}
+
+/** Level one of the corpus. */
+export const CAREFUL: Hand = { coverage: [0.7, 1], darkness: [0.5, 0.95], offset: 0.05 };
+/** Level two: the field. */
+export const HASTY: Hand = { coverage: [0.45, 1], darkness: [0.3, 0.95], offset: 0.08 };
+
+/** Side of the lattice that makes the graphite patchy. */
+const PATCHES = 7;
+
+/** @param scale pixels per millimetre */
+export const fillBubble = (image: GrayImage, bubble: Bubble, scale: number, hand: Hand, random: Random): void => {
+  const darkness = random.between(...hand.darkness);
+  // half the coverage in each axis, longer one way than the other
+  const spread = Math.sqrt(random.between(...hand.coverage));
+  const longer = random.between(1, 1.12);
+  const rx = (bubble.width / 2) * scale * spread * longer;
+  const ry = ((bubble.height / 2) * scale * spread) / longer;
+  const cx = (bubble.x + bubble.width * hand.offset * random.between(-1, 1)) * scale;
+  const cy = (bubble.y + bubble.height * hand.offset * random.between(-1, 1)) * scale;
+  // lean of the blot: a unit vector without sine or cosine
+  const t = random.between(-1, 1);
+  const cos = (1 - t * t) / (1 + t * t);
+  const sin = (2 * t) / (1 + t * t);
+  const patch = Float64Array.from({ length: (PATCHES + 1) * (PATCHES + 1) }, () => random.between(-0.12, 0.12));
+
+  const reach = Math.max(rx, ry) * 1.15 + 1;
+  const top = Math.max(0, Math.floor(cy - reach));
+  const bottom = Math.min(image.height - 1, Math.ceil(cy + reach));
+  const left = Math.max(0, Math.floor(cx - reach));
+  const right = Math.min(image.width - 1, Math.ceil(cx + reach));
+  for (let y = top; y <= bottom; y++) {
+    for (let x = left; x <= right; x++) {
+      const [px, py] = [x + 0.5 - cx, y + 0.5 - cy];
+      const u = (px * cos + py * sin) / rx;
+      const v = (py * cos - px * sin) / ry;
+      const gx = ((px / reach + 1) / 2) * PATCHES;
+      const gy = ((py / reach + 1) / 2) * PATCHES;
+      const [ix, iy] = [Math.floor(gx), Math.floor(gy)];
+      if (ix < 0 || iy < 0 || ix >= PATCHES || iy >= PATCHES) continue;
+      const [fx, fy] = [gx - ix, gy - iy];
+      const at = iy * (PATCHES + 1) + ix;
+      const uneven =
+        (patch[at]! * (1 - fx) + patch[at + 1]! * fx) * (1 - fy) +
+        (patch[at + PATCHES + 1]! * (1 - fx) + patch[at + PATCHES + 2]! * fx) * fy;
+      // the edge is soft over a fifth of the radius and as ragged as the patches
+      const edge = (1 + uneven - Math.sqrt(u * u + v * v)) / 0.2 + 0.5;
+      if (edge <= 0) continue;
+      const ink = Math.max(0, Math.min(1, darkness + uneven)) * Math.min(1, edge);
+      const value = Math.round(255 * (1 - ink));
+      const index = y * image.width + x;
+      if (value < image.data[index]!) image.data[index] = value;
+    }
+  }
+};

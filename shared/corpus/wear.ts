@@ -1,0 +1,130 @@
+// Wears a drawn page down the way paper, glass and cameras do. Each effect takes a raster and gives a new one; none
+// uses functions whose last bit differs between machines.
+import type { GrayImage } from '../omr/image.ts';
+import { seeded } from './random.ts';
+
+/** The page fed a quarter, a half or three quarters clockwise. */
+export const turn = (image: GrayImage, degrees: 0 | 90 | 180 | 270): GrayImage => {
+  if (degrees === 0) return image;
+  const { width, height, data } = image;
+  const sideways = degrees !== 180;
+  const out = { width: sideways ? height : width, height: sideways ? width : height };
+  const turned = new Uint8Array(data.length);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const [tx, ty] =
+        degrees === 90 ? [height - 1 - y, x] : degrees === 180 ? [width - 1 - x, height - 1 - y] : [y, width - 1 - x];
+      turned[ty * out.width + tx] = data[y * width + x]!;
+    }
+  }
+  return { ...out, data: turned };
+};
+
+export interface Bend {
+  /** degrees clockwise */
+  skew?: number;
+  /** 1 keeps the size */
+  scale?: number;
+  /** how far each corner moves, clockwise from the top left, as shares of width and height */
+  corners?: readonly [number, number][];
+  /** what shows beside the page: 255 a white lid, 20 a black one */
+  behind?: number;
+}
+
+/** Skew, scale and perspective about the centre; the raster keeps its size. */
+export const bend = (image: GrayImage, { skew = 0, scale = 1, corners = [], behind = 255 }: Bend): GrayImage => {
+  const { width, height, data } = image;
+  // tan of half the angle by its series: exact to 1e-9 below 20 degrees
+  const half = skew * 0.008726646259971648;
+  const t = half * (1 + (half * half) / 3 + (2 * half * half * half * half) / 15);
+  const cos = (1 - t * t) / (1 + t * t);
+  const sin = (2 * t) / (1 + t * t);
+  const [cx, cy] = [width / 2, height / 2];
+  const out = new Uint8Array(data.length);
+  const shift = (i: number): [number, number] => {
+    const [sx, sy] = corners[i] ?? [0, 0];
+    return [sx * width, sy * height];
+  };
+  const [c0, c1, c2, c3] = [shift(0), shift(1), shift(2), shift(3)];
+  for (let y = 0; y < height; y++) {
+    const v = y / height;
+    for (let x = 0; x < width; x++) {
+      const u = x / width;
+      const mx = (c0[0] * (1 - u) + c1[0] * u) * (1 - v) + (c3[0] * (1 - u) + c2[0] * u) * v;
+      const my = (c0[1] * (1 - u) + c1[1] * u) * (1 - v) + (c3[1] * (1 - u) + c2[1] * u) * v;
+      const dx = (x + 0.5 - mx - cx) / scale;
+      const dy = (y + 0.5 - my - cy) / scale;
+      const sx = cx + dx * cos + dy * sin - 0.5;
+      const sy = cy - dx * sin + dy * cos - 0.5;
+      const [ix, iy] = [Math.floor(sx), Math.floor(sy)];
+      const at = y * width + x;
+      if (ix < 0 || iy < 0 || ix >= width - 1 || iy >= height - 1) {
+        out[at] = behind;
+        continue;
+      }
+      const [fx, fy] = [sx - ix, sy - iy];
+      const from = iy * width + ix;
+      const upper = data[from]! * (1 - fx) + data[from + 1]! * fx;
+      const lower = data[from + width]! * (1 - fx) + data[from + width + 1]! * fx;
+      out[at] = Math.round(upper * (1 - fy) + lower * fy);
+    }
+  }
+  return { width, height, data: out };
+};
+
+/** Out of focus. @param sigma in pixels */
+export const blur = (image: GrayImage, sigma: number): GrayImage => {
+  if (sigma <= 0) return image;
+  const { width, height } = image;
+  // passes of [a, 1 - 2a, a] add up variances of 2a each
+  const passes = Math.max(1, Math.ceil((sigma * sigma) / 0.5));
+  const a = (sigma * sigma) / (2 * passes);
+  let from = Float32Array.from(image.data);
+  let to = new Float32Array(from.length);
+  for (let pass = 0; pass < passes; pass++) {
+    for (const [step, last, stride, lines] of [
+      [1, width - 1, width, height],
+      [width, height - 1, 1, width],
+    ] as const) {
+      for (let line = 0; line < lines; line++) {
+        const start = line * stride;
+        for (let i = 0; i <= last; i++) {
+          const at = start + i * step;
+          const before = from[i === 0 ? at : at - step]!;
+          const after = from[i === last ? at : at + step]!;
+          to[at] = from[at]! * (1 - 2 * a) + (before + after) * a;
+        }
+      }
+      [from, to] = [to, from];
+    }
+  }
+  return { width, height, data: Uint8Array.from(from, (value) => Math.round(value)) };
+};
+
+/** Grain of the sensor. @param sigma in grey levels */
+export const grain = (image: GrayImage, sigma: number, seed: number): GrayImage => {
+  const random = seeded(seed);
+  const data = Uint8Array.from(image.data, (value) => clampByte(value + sigma * random.normal()));
+  return { ...image, data };
+};
+
+/** Exposure: black becomes `black`, white becomes `white`. */
+export const expose = (image: GrayImage, black: number, white: number): GrayImage => {
+  const table = Uint8Array.from({ length: 256 }, (_, value) => clampByte(black + ((white - black) * value) / 255));
+  return { ...image, data: image.data.map((value) => table[value]!) };
+};
+
+/** Uneven light: full at one corner, less by `amount` (0 to 1) at the opposite one. */
+export const shade = (image: GrayImage, amount: number): GrayImage => {
+  const { width, height } = image;
+  const data = new Uint8Array(image.data.length);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const light = 1 - (amount * (x / width + y / height)) / 2;
+      data[y * width + x] = Math.round(image.data[y * width + x]! * light);
+    }
+  }
+  return { width, height, data };
+};
+
+const clampByte = (value: number): number => Math.max(0, Math.min(255, Math.round(value)));

@@ -1,0 +1,162 @@
+// How dark each bubble is, against the paper around it and the letter printed in it.
+
+import { type Bubble, layOut } from '../template/geometry.ts';
+import { textStrokes, textWidth } from '../template/glyphs.ts';
+import { LETTER_HEIGHT, LETTER_INK, LETTER_LINE } from '../template/print.ts';
+import type { Template } from '../template/template.ts';
+import type { GrayImage } from './image.ts';
+import { type Paper, paperAt } from './threshold.ts';
+import { type Homography, project } from './warp.ts';
+
+/** Share of the radius that is measured: inside the printed outline at 0.1 bubble of misalignment. */
+const INNER = 0.76;
+const GRID = 12;
+
+/** Sample points inside a unit bubble, x and y by turns, in units of its width and height. */
+const SAMPLES: readonly number[] = (() => {
+  const points: number[] = [];
+  for (let j = 0; j < GRID; j++) {
+    for (let i = 0; i < GRID; i++) {
+      const u = ((i + 0.5) / GRID) * 2 - 1;
+      const v = ((j + 0.5) / GRID) * 2 - 1;
+      if (u * u + v * v <= 1) points.push((u * INNER) / 2, (v * INNER) / 2);
+    }
+  }
+  return points;
+})();
+
+/** Darkness of every bubble in the template's order: 0 as light as the paper, 1 black. */
+export const measureBubbles = (
+  image: GrayImage,
+  paper: Paper,
+  toImage: Homography,
+  bubbles: readonly Bubble[],
+): Float64Array => {
+  const { width, height, data } = image;
+  const dark = new Float64Array(bubbles.length);
+  for (let b = 0; b < bubbles.length; b++) {
+    const bubble = bubbles[b]!;
+    const centre = project(toImage, bubble.x, bubble.y);
+    // within one bubble perspective is straight enough to be a pair of steps
+    const east = project(toImage, bubble.x + bubble.width / 2, bubble.y);
+    const west = project(toImage, bubble.x - bubble.width / 2, bubble.y);
+    const south = project(toImage, bubble.x, bubble.y + bubble.height / 2);
+    const north = project(toImage, bubble.x, bubble.y - bubble.height / 2);
+    const [ux, uy] = [east.x - west.x, east.y - west.y];
+    const [vx, vy] = [south.x - north.x, south.y - north.y];
+    let sum = 0;
+    let count = 0;
+    for (let s = 0; s < SAMPLES.length; s += 2) {
+      const [du, dv] = [SAMPLES[s]!, SAMPLES[s + 1]!];
+      const x = Math.floor(centre.x + du * ux + dv * vx);
+      const y = Math.floor(centre.y + du * uy + dv * vy);
+      if (x < 0 || y < 0 || x >= width || y >= height) continue;
+      sum += data[y * width + x]!;
+      count++;
+    }
+    const bright = paperAt(paper, centre.x, centre.y);
+    dark[b] = count === 0 || bright < 1 ? 0 : Math.max(0, 1 - sum / count / bright);
+  }
+  return dark;
+};
+
+const known = new WeakMap<Template, Float64Array>();
+
+/** How dark each bubble of a template is when nobody marked it: what its letter covers of the measured part. */
+export const blankDarkness = (template: Template): Float64Array => {
+  const before = known.get(template);
+  if (before) return before;
+  const byKind = new Map<string, number>();
+  const expected = Float64Array.from(layOut(template).bubbles, (bubble) => {
+    const kind = `${bubble.option}/${bubble.width}/${bubble.height}`;
+    const value = byKind.get(kind) ?? letterShare(bubble) * LETTER_INK;
+    byKind.set(kind, value);
+    return value;
+  });
+  known.set(template, expected);
+  return expected;
+};
+
+/** Share of the samples that lie on the letter's strokes. */
+const letterShare = ({ option, width, height }: Bubble): number => {
+  const h = height * LETTER_HEIGHT;
+  const segments = textStrokes(option, -textWidth(option, h) / 2, -h / 2, h);
+  const reach = (LETTER_LINE / 2) * (LETTER_LINE / 2);
+  let on = 0;
+  for (let s = 0; s < SAMPLES.length; s += 2) {
+    const [x, y] = [SAMPLES[s]! * width, SAMPLES[s + 1]! * height];
+    for (let k = 0; k < segments.length; k += 4) {
+      const [x1, y1, x2, y2] = segments.slice(k, k + 4) as [number, number, number, number];
+      const [dx, dy] = [x2 - x1, y2 - y1];
+      const t = Math.max(0, Math.min(1, ((x - x1) * dx + (y - y1) * dy) / (dx * dx + dy * dy)));
+      const [ex, ey] = [x - x1 - t * dx, y - y1 - t * dy];
+      if (ex * ex + ey * ey > reach) continue;
+      on++;
+      break;
+    }
+  }
+  return (2 * on) / SAMPLES.length;
+};
+
+/** The outline is looked for on this many points around each bubble, given as a unit circle in eighths and between. */
+const AROUND: readonly (readonly [number, number])[] = [
+  [1, 0],
+  [0.8, 0.6],
+  [0.6, 0.8],
+  [0, 1],
+  [-0.6, 0.8],
+  [-0.8, 0.6],
+  [-1, 0],
+  [-0.8, -0.6],
+  [-0.6, -0.8],
+  [0, -1],
+  [0.6, -0.8],
+  [0.8, -0.6],
+];
+
+/**
+ * How well the printed outlines lie where the template says, over about 80 bubbles: mean darkness on the outline less
+ * that just outside it. About 0.2 or more on the right template, near 0 on a wrong one.
+ */
+export const outlineMatch = (
+  image: GrayImage,
+  paper: Paper,
+  toImage: Homography,
+  bubbles: readonly Bubble[],
+): number => {
+  const stride = Math.max(1, Math.floor(bubbles.length / 80));
+  let [sum, count] = [0, 0];
+  for (let b = 0; b < bubbles.length; b += stride) {
+    const { x, y, width, height } = bubbles[b]!;
+    const centre = project(toImage, x, y);
+    const bright = Math.max(1, paperAt(paper, centre.x, centre.y));
+    for (const [u, v] of AROUND) {
+      const on = darkest(image, toImage, x, y, u * width, v * height, [0.44, 0.48, 0.52]);
+      const off = darkest(image, toImage, x, y, u * width, v * height, [0.58]);
+      if (on === null || off === null) continue;
+      sum += (off - on) / bright;
+      count++;
+    }
+  }
+  return count === 0 ? 0 : sum / count;
+};
+
+const darkest = (
+  image: GrayImage,
+  toImage: Homography,
+  x: number,
+  y: number,
+  dx: number,
+  dy: number,
+  radii: readonly number[],
+): number | null => {
+  let least: number | null = null;
+  for (const r of radii) {
+    const { x: px, y: py } = project(toImage, x + dx * r, y + dy * r);
+    const [ix, iy] = [Math.floor(px), Math.floor(py)];
+    if (ix < 0 || iy < 0 || ix >= image.width || iy >= image.height) continue;
+    const value = image.data[iy * image.width + ix]!;
+    if (least === null || value < least) least = value;
+  }
+  return least;
+};

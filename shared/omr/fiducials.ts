@@ -1,0 +1,269 @@
+// Finds the four corner squares in a frame. Ink is joined into connected components in the corners of the raster; of
+// those that could be squares, the four are taken that lie as the template says and have the size that this implies.
+import type { Template } from '../template/template.ts';
+import { type Frame, inkLevels, type Paper, paperAt } from './threshold.ts';
+import type { Point } from './warp.ts';
+
+export interface Mark extends Point {
+  /** side of the square in raster pixels */
+  side: number;
+  /** how light its middle is: 0 as dark as the rim, 1 as light as paper */
+  hole: number;
+}
+
+/** The corners as they lie in the raster, clockwise from its top left. */
+export interface Corners {
+  marks: [Mark, Mark, Mark, Mark];
+  /** the one that was not seen but worked out from the other three */
+  inferred: number | null;
+}
+
+/** Corner squares are looked for this far in from the raster's edges: covers 10° of skew and a margin around. */
+const ZONE = 0.3;
+/** A 6 mm square is 2.0 % of an A4 page's long side; these allow pages that fill 55 to 120 % of the raster. */
+const SMALLEST = 0.55;
+const LARGEST = 1.7;
+/** Of each corner only the likeliest few are tried in combination. */
+const MOST_CANDIDATES = 6;
+
+export const findCorners = (frame: Frame, paper: Paper, template: Template): Corners | null => {
+  const { size, centres } = template.fiducials;
+  const long = Math.max(template.page.width, template.page.height);
+  const expected = (size / long) * Math.max(frame.width, frame.height);
+  const zoneWidth = Math.floor(frame.width * ZONE);
+  const zoneHeight = Math.floor(frame.height * ZONE);
+  const right = frame.width - zoneWidth;
+  const low = frame.height - zoneHeight;
+  const levels = inkLevels(paper);
+  const candidates = [
+    [0, 0],
+    [right, 0],
+    [right, low],
+    [0, low],
+  ].map(([x, y]) => squaresIn(frame, paper, levels, x!, y!, zoneWidth, zoneHeight, expected));
+  const [a, b, , d] = centres;
+  const width = distance({ x: a[0], y: a[1] }, { x: b[0], y: b[1] });
+  const height = distance({ x: a[0], y: a[1] }, { x: d[0], y: d[1] });
+  return bestFour(candidates, { width, height, size });
+};
+
+interface Blob {
+  left: number;
+  right: number;
+  top: number;
+  bottom: number;
+  area: number;
+}
+
+/** Components of ink in a zone, by runs joined with those of the row above. */
+const blobsIn = (
+  frame: Frame,
+  levels: Uint8Array,
+  columns: number,
+  x0: number,
+  y0: number,
+  width: number,
+  height: number,
+): Blob[] => {
+  const blobs: Blob[] = [];
+  const parent: number[] = [];
+  const root = (i: number): number => {
+    let r = i;
+    while (parent[r] !== r) r = parent[r]!;
+    while (parent[i] !== r) {
+      const up = parent[i]!;
+      parent[i] = r;
+      i = up;
+    }
+    return r;
+  };
+  // runs of the row above and of this row: start, end (one past), blob
+  let above: number[] = [];
+  for (let y = y0; y < y0 + height; y++) {
+    const runs: number[] = [];
+    const tiles = (y >> 4) * columns;
+    const row = y * frame.width;
+    let next = 0;
+    for (let x = x0; x < x0 + width; x++) {
+      if (frame.data[row + x]! >= levels[tiles + (x >> 4)]!) continue;
+      const start = x;
+      do x++;
+      while (x < x0 + width && frame.data[row + x]! < levels[tiles + (x >> 4)]!);
+      // which runs above touch this one (diagonals count)
+      let own = -1;
+      while (next < above.length && above[next + 1]! < start) next += 3;
+      for (let k = next; k < above.length && above[k]! <= x; k += 3) {
+        const other = root(above[k + 2]!);
+        if (own < 0) own = other;
+        else if (own !== other) {
+          merge(blobs[own]!, blobs[other]!);
+          parent[other] = own;
+        }
+      }
+      if (own < 0) {
+        own = blobs.length;
+        parent.push(own);
+        blobs.push({ left: start, right: x - 1, top: y, bottom: y, area: 0 });
+      }
+      const blob = blobs[own]!;
+      if (start < blob.left) blob.left = start;
+      if (x - 1 > blob.right) blob.right = x - 1;
+      blob.bottom = y;
+      blob.area += x - start;
+      runs.push(start, x, own);
+    }
+    above = runs;
+  }
+  return blobs.filter((_, i) => parent[i] === i);
+};
+
+const merge = (into: Blob, from: Blob): void => {
+  into.left = Math.min(into.left, from.left);
+  into.right = Math.max(into.right, from.right);
+  into.top = Math.min(into.top, from.top);
+  into.bottom = Math.max(into.bottom, from.bottom);
+  into.area += from.area;
+};
+
+const squaresIn = (
+  frame: Frame,
+  paper: Paper,
+  levels: Uint8Array,
+  x0: number,
+  y0: number,
+  width: number,
+  height: number,
+  expected: number,
+): Mark[] => {
+  const found: { mark: Mark; unlike: number }[] = [];
+  for (const blob of blobsIn(frame, levels, paper.columns, x0, y0, width, height)) {
+    const w = blob.right - blob.left + 1;
+    const h = blob.bottom - blob.top + 1;
+    const [short, long] = w < h ? [w, h] : [h, w];
+    if (short < expected * SMALLEST || long > expected * LARGEST || long > short * 1.4) continue;
+    // half the box is what a hollow square turned by 10° leaves; a ring or a letter leaves less
+    const box = blob.area / (w * h);
+    if (box < 0.45) continue;
+    const mark = measureSquare(frame, paper, blob);
+    if (!mark) continue;
+    const ratio = mark.side / (expected * frame.shrink);
+    found.push({ mark, unlike: (ratio > 1 ? ratio - 1 : 1 / ratio - 1) + (long / short - 1) });
+  }
+  found.sort((a, b) => a.unlike - b.unlike);
+  return found.slice(0, MOST_CANDIDATES).map(({ mark }) => mark);
+};
+
+/** Centre of mass of the darkness, which is finer than a pixel, and how light the middle is. */
+const measureSquare = (frame: Frame, paper: Paper, blob: Blob): Mark | null => {
+  const { width, height, data, shrink } = frame;
+  const bright = paperAt(
+    paper,
+    ((blob.left + blob.right + 1) / 2) * shrink,
+    ((blob.top + blob.bottom + 1) / 2) * shrink,
+  );
+  // two pixels of rim: blurred edges belong to the square on both sides alike
+  const left = Math.max(0, blob.left - 2);
+  const right = Math.min(width - 1, blob.right + 2);
+  const top = Math.max(0, blob.top - 2);
+  const bottom = Math.min(height - 1, blob.bottom + 2);
+  let [mass, mx, my, deepest] = [0, 0, 0, 255];
+  for (let y = top; y <= bottom; y++) {
+    for (let x = left; x <= right; x++) {
+      const value = data[y * width + x]!;
+      if (value < deepest) deepest = value;
+      const dark = bright - value;
+      // paper's own grain weighs nothing
+      if (dark < bright * 0.15) continue;
+      mass += dark;
+      mx += dark * x;
+      my += dark * y;
+    }
+  }
+  if (mass === 0 || bright <= deepest) return null;
+  const [cx, cy] = [mx / mass, my / mass];
+  const w = blob.right - blob.left + 1;
+  const h = blob.bottom - blob.top + 1;
+  // the middle quarter of the side lies well inside a hole of half the side
+  const reach = Math.max(0, Math.floor(Math.min(w, h) / 8));
+  let [sum, count] = [0, 0];
+  for (let y = Math.round(cy) - reach; y <= Math.round(cy) + reach; y++) {
+    for (let x = Math.round(cx) - reach; x <= Math.round(cx) + reach; x++) {
+      if (x < 0 || y < 0 || x >= width || y >= height) continue;
+      sum += data[y * width + x]!;
+      count++;
+    }
+  }
+  const hole = Math.max(0, Math.min(1, (sum / count - deepest) / (bright - deepest)));
+  // what the ink covers, with the hole filled in, is the square's area at any skew
+  const side = Math.sqrt(blob.area / (hole > 0.5 ? 0.75 : 1));
+  return { x: (cx + 0.5) * shrink, y: (cy + 0.5) * shrink, side: side * shrink, hole };
+};
+
+const distance = (a: Point, b: Point): number => {
+  const [dx, dy] = [a.x - b.x, a.y - b.y];
+  return Math.sqrt(dx * dx + dy * dy);
+};
+
+/** How far two lengths are from equal: 0 equal, 1 nothing in common. */
+const unequal = (a: number, b: number): number => Math.abs(a - b) / (a + b);
+
+interface Shape {
+  width: number;
+  height: number;
+  size: number;
+}
+
+/** Corners moved by 8 % of the page make opposite sides differ by 0.08; nothing legible is further out. */
+const WORST_SIDES = 0.1;
+const WORST_RATIO = 0.09;
+const WORST_SIZE = 0.16;
+
+/** How badly four marks fit the template's rectangle, upright or sideways; null when they cannot be it. */
+const misfit = (marks: readonly Mark[], { width, height, size }: Shape): number | null => {
+  const [a, b, c, d] = marks as [Mark, Mark, Mark, Mark];
+  const [top, side, low, other] = [distance(a, b), distance(b, c), distance(c, d), distance(d, a)];
+  const sides = unequal(top, low) + unequal(side, other);
+  const diagonals = unequal(distance(a, c), distance(b, d));
+  if (sides > WORST_SIDES || diagonals > WORST_SIDES) return null;
+  const across = top + low;
+  const down = side + other;
+  const ratio = Math.min(unequal(across * height, down * width), unequal(across * width, down * height));
+  if (ratio > WORST_RATIO) return null;
+  const wanted = ((across + down) / (2 * (width + height))) * size;
+  let sizes = 0;
+  for (const mark of marks) {
+    const off = unequal(mark.side, wanted);
+    if (off > WORST_SIZE) return null;
+    sizes += off;
+  }
+  return sides + diagonals + ratio + sizes / 2;
+};
+
+const bestFour = (candidates: readonly Mark[][], shape: Shape): Corners | null => {
+  let best: Corners | null = null;
+  let least = Number.POSITIVE_INFINITY;
+  const consider = (marks: Corners['marks'], inferred: number | null): void => {
+    const fit = misfit(marks, shape);
+    if (fit === null || fit >= least) return;
+    least = fit;
+    best = { marks, inferred };
+  };
+  const [as, bs, cs, ds] = candidates as [Mark[], Mark[], Mark[], Mark[]];
+  for (const a of as) for (const b of bs) for (const c of cs) for (const d of ds) consider([a, b, c, d], null);
+  if (best) return best;
+  // a square torn off or hidden: the fourth corner of the parallelogram stands in for it
+  for (let missing = 0; missing < 4; missing++) {
+    const [before, opposite, after] = [3, 2, 1].map((k) => candidates[(missing + k) % 4]!) as [Mark[], Mark[], Mark[]];
+    for (const p of before)
+      for (const q of opposite)
+        for (const r of after) {
+          const mark = { x: p.x + r.x - q.x, y: p.y + r.y - q.y, side: (p.side + r.side) / 2, hole: 0.5 };
+          const marks = [p, q, r] as Mark[];
+          const all = [0, 1, 2, 3].map((i) =>
+            i === missing ? mark : marks[[3, 2, 1].indexOf((i - missing + 4) % 4)]!,
+          );
+          consider(all as Corners['marks'], missing);
+        }
+  }
+  return best;
+};

@@ -1,0 +1,135 @@
+// The page made small, and how bright its paper is from place to place. Everything that asks "is this ink?" asks here.
+import type { GrayImage } from './image.ts';
+
+/** A page shrunk so that its long side is about 1,100 pixels, on which marks are looked for. */
+export interface Frame extends GrayImage {
+  /** raster pixels per frame pixel, a whole number */
+  shrink: number;
+}
+
+/** Long side of a frame: an A4 page comes to about 95 dpi, where a 6 mm square is 22 pixels wide. */
+const FRAME_SIDE = 1100;
+
+/** Each frame pixel is the mean of four raster pixels, which is enough against grain and cheap at any resolution. */
+export const shrink = (image: GrayImage): Frame => {
+  const k = Math.max(1, Math.round(Math.max(image.width, image.height) / FRAME_SIDE));
+  if (k === 1) return { ...image, shrink: 1 };
+  const width = Math.floor(image.width / k);
+  const height = Math.floor(image.height / k);
+  const data = new Uint8Array(width * height);
+  const source = image.data;
+  // opposite corners of the cell, so that its centre of mass is the cell's centre
+  const far = k - 1;
+  for (let y = 0; y < height; y++) {
+    let upper = y * k * image.width;
+    let lower = upper + far * image.width;
+    const row = y * width;
+    for (let x = 0; x < width; x++) {
+      data[row + x] = (source[upper]! + source[upper + far]! + source[lower]! + source[lower + far]! + 2) >> 2;
+      upper += k;
+      lower += k;
+    }
+  }
+  return { width, height, data, shrink: k };
+};
+
+/** Side of a tile in frame pixels: about 4 mm of an A4 page. */
+const TILE = 16;
+const BLOCK = 4;
+
+/** Brightness of the bare paper, a value per tile. */
+export interface Paper {
+  columns: number;
+  rows: number;
+  level: Float64Array;
+  /** raster pixels per tile */
+  pitch: number;
+}
+
+/**
+ * Paper of a tile: the brightest 4 × 4 block of it and its eight neighbours, so that a filled corner square (6 mm) still
+ * has paper around it. Block means keep grain from passing for brighter paper.
+ */
+export const findPaper = (frame: Frame): Paper => {
+  const { width, height, data } = frame;
+  const columns = Math.max(1, Math.ceil(width / TILE));
+  const rows = Math.max(1, Math.ceil(height / TILE));
+  const brightest = new Float64Array(columns * rows);
+  for (let by = 0; by + BLOCK <= height; by += BLOCK) {
+    const tileRow = Math.floor(by / TILE) * columns;
+    for (let bx = 0; bx + BLOCK <= width; bx += BLOCK) {
+      let sum = 0;
+      let at = by * width + bx;
+      for (let y = 0; y < BLOCK; y++) {
+        sum += data[at]! + data[at + 1]! + data[at + 2]! + data[at + 3]!;
+        at += width;
+      }
+      const tile = tileRow + (bx >> 4);
+      if (sum > brightest[tile]!) brightest[tile] = sum;
+    }
+  }
+  const level = new Float64Array(columns * rows);
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) {
+      let best = 0;
+      for (let y = Math.max(0, r - 1); y <= Math.min(rows - 1, r + 1); y++) {
+        for (let x = Math.max(0, c - 1); x <= Math.min(columns - 1, c + 1); x++) {
+          const value = brightest[y * columns + x]!;
+          if (value > best) best = value;
+        }
+      }
+      level[r * columns + c] = best / (BLOCK * BLOCK);
+    }
+  }
+  return { columns, rows, level, pitch: TILE * frame.shrink };
+};
+
+/** Paper under a point of the raster, in between tile centres by straight lines. */
+export const paperAt = (paper: Paper, x: number, y: number): number => {
+  const { columns, rows, level, pitch } = paper;
+  const gx = Math.max(0, Math.min(columns - 1, x / pitch - 0.5));
+  const gy = Math.max(0, Math.min(rows - 1, y / pitch - 0.5));
+  const ix = Math.min(Math.floor(gx), Math.max(0, columns - 2));
+  const iy = Math.min(Math.floor(gy), Math.max(0, rows - 2));
+  const right = Math.min(columns - 1, ix + 1);
+  const below = Math.min(rows - 1, iy + 1);
+  const [fx, fy] = [gx - ix, gy - iy];
+  const upper = level[iy * columns + ix]! * (1 - fx) + level[iy * columns + right]! * fx;
+  const lower = level[below * columns + ix]! * (1 - fx) + level[below * columns + right]! * fx;
+  return upper * (1 - fy) + lower * fy;
+};
+
+/** Printed black is under half as bright as its paper, at any exposure that leaves a sheet legible. */
+const INK_SHARE = 0.55;
+/** A tile darker than this has no paper in it: the scanner's lid, or nothing. */
+const DARKEST_PAPER = 40;
+
+/** Below this a frame pixel is ink, a value per tile. Where there is no paper there is no ink either. */
+export const inkLevels = (paper: Paper): Uint8Array =>
+  Uint8Array.from(paper.level, (level) => (level < DARKEST_PAPER ? 0 : Math.floor(level * INK_SHARE)));
+
+export interface Ink {
+  /** share of the inner page that is ink */
+  share: number;
+  /** share of the inner page that is paper at all */
+  paper: number;
+}
+
+/** How much is printed or written on the page. The outer eighth is left out: shadows and lids live there. */
+export const inkShare = (frame: Frame, paper: Paper): Ink => {
+  const levels = inkLevels(paper);
+  let [ink, all, bright] = [0, 0, 0];
+  const top = frame.height >> 3;
+  const left = frame.width >> 3;
+  for (let y = top; y < frame.height - top; y++) {
+    const tiles = (y >> 4) * paper.columns;
+    const row = y * frame.width;
+    for (let x = left; x < frame.width - left; x++) {
+      const level = levels[tiles + (x >> 4)]!;
+      all++;
+      if (level > 0) bright++;
+      if (frame.data[row + x]! < level) ink++;
+    }
+  }
+  return { share: all === 0 ? 0 : ink / all, paper: all === 0 ? 0 : bright / all };
+};

@@ -1,0 +1,207 @@
+// The schema of a template: where a sheet's marks, fields and QR zone are printed, in millimetres from the page's
+// top left corner. Fields are stored as blocks with an origin and steps; geometry.ts expands them into bubbles.
+import * as v from 'valibot';
+
+const Mm = v.pipe(
+  v.number('a length in millimetres'),
+  v.finite('a finite length'),
+  v.minValue(0, 'not negative'),
+  v.maxValue(2000, 'at most 2000 mm'),
+);
+const Size = v.pipe(Mm, v.minValue(0.5, 'at least 0.5 mm'));
+const Step = v.pipe(
+  v.number('a step in millimetres'),
+  v.finite('a finite step'),
+  v.minValue(-500, 'at least -500 mm'),
+  v.maxValue(500, 'at most 500 mm'),
+);
+/** Centre of something, [x, y]. */
+const Point = v.tuple([Mm, Mm], 'a point [x, y]');
+const Vector = v.tuple([Step, Step], 'a step [x, y]');
+const Extent = v.tuple([Size, Size], 'a size [width, height]');
+/** [x, y, width, height] */
+const Box = v.tuple([Mm, Mm, Size, Size], 'a box [x, y, width, height]');
+const Text = v.pipe(v.string('text'), v.maxLength(120, 'at most 120 characters'));
+const Label = v.pipe(v.string('a label'), v.regex(/^[A-Za-z][A-Za-z0-9_]{0,31}$/, 'letters and digits, like q1'));
+
+/** 'q1..30', or the labels one by one. */
+const Labels = v.union(
+  [
+    v.pipe(v.string(), v.regex(/^[A-Za-z][A-Za-z_]{0,15}\d{1,4}\.\.\d{1,4}$/, 'a range like q1..30')),
+    v.pipe(v.array(Label), v.minLength(1, 'at least one label'), v.maxLength(1000, 'at most 1000 labels')),
+  ],
+  'a range like q1..30, or a list of labels',
+);
+const Options = v.pipe(
+  v.array(v.pipe(v.string(), v.regex(/^[^|_?\s]{1,4}$/, 'one to four characters other than | _ ?'))),
+  v.minLength(1, 'at least one option'),
+  v.maxLength(20, 'at most 20 options'),
+);
+
+/** Questions below (or beside) one another, each with the same options. */
+export const ChoiceBlock = v.strictObject({
+  type: v.literal('choice'),
+  labels: Labels,
+  options: Options,
+  /** centre of the first question's first bubble */
+  origin: Point,
+  option_step: Vector,
+  label_step: v.optional(Vector),
+  /** width and height of a bubble, where it differs from the template's */
+  bubble: v.optional(Extent),
+  caption: v.optional(Text),
+});
+export type ChoiceBlock = v.InferOutput<typeof ChoiceBlock>;
+
+/** One field of several columns, one character each: a roll number. */
+export const GridBlock = v.strictObject({
+  type: v.literal('grid'),
+  label: Label,
+  columns: v.pipe(v.number(), v.integer('a whole number'), v.minValue(1, 'at least 1'), v.maxValue(40, 'at most 40')),
+  options: v.pipe(
+    v.array(v.pipe(v.string(), v.regex(/^[^|_?\s]$/, 'one character other than | _ ?'))),
+    v.minLength(1, 'at least one option'),
+    v.maxLength(40, 'at most 40 options'),
+  ),
+  origin: Point,
+  option_step: Vector,
+  column_step: Vector,
+  bubble: v.optional(Extent),
+  caption: v.optional(Text),
+});
+export type GridBlock = v.InferOutput<typeof GridBlock>;
+
+export const Block = v.variant('type', [ChoiceBlock, GridBlock], 'choice or grid');
+export type Block = v.InferOutput<typeof Block>;
+
+const Corner = v.pipe(
+  v.number(),
+  v.integer(),
+  v.minValue(0, 'a corner is 0 to 3'),
+  v.maxValue(3, 'a corner is 0 to 3'),
+);
+
+/** Four squares clockwise from the top left. One differs from the other three, which says which way up the page is. */
+export const SquareFiducials = v.strictObject({
+  type: v.literal('squares'),
+  /** side of a square */
+  size: Size,
+  centres: v.tuple([Point, Point, Point, Point], 'four centres, clockwise from the top left'),
+  /** corners whose square has a white hole of half its side: one of them, or all but one */
+  hollow: v.pipe(
+    v.array(Corner),
+    v.check((list) => new Set(list).size === list.length, 'a corner is named twice'),
+    v.check((list) => list.length === 1 || list.length === 3, 'one corner, or three: the odd one shows the way up'),
+  ),
+});
+
+/** Small solid bars along the edges: they prove the pose, and show where the paper is stretched or folded. */
+const Ticks = v.strictObject({ size: Extent, centres: v.pipe(v.array(Point), v.maxLength(200, 'at most 200 ticks')) });
+
+export const Template = v.strictObject({
+  id: v.pipe(v.string('an id'), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'letters, digits, dot, dash')),
+  version: v.pipe(v.number('a version'), v.integer('a whole number'), v.minValue(1, 'versions count from 1')),
+  kind: v.picklist(['sheet', 'cover'], 'sheet or cover'),
+  title: v.optional(Text, ''),
+  page: v.strictObject({ width: Size, height: Size }),
+  fiducials: v.variant('type', [SquareFiducials], 'squares'),
+  ticks: v.optional(v.pipe(v.array(Ticks), v.maxLength(8, 'at most 8 sets')), []),
+  /** square that holds the QR code without its quiet zone, of which 2 mm all round must stay white */
+  qr: v.nullable(v.strictObject({ x: Mm, y: Mm, size: Size })),
+  bubble: v.optional(Extent, [5, 5]),
+  fields: v.pipe(v.array(Block), v.maxLength(400, 'at most 400 blocks')),
+  /** boxes to write in by hand; nothing in them is read */
+  writing: v.optional(v.pipe(v.array(v.strictObject({ caption: Text, box: Box })), v.maxLength(100)), []),
+});
+
+/** At most this many bubbles on a page: more is a mistake in the template, and would only cost time. */
+const MOST_BUBBLES = 20_000;
+
+export type Template = v.InferOutput<typeof Template>;
+
+/** The labels of a block, in order. */
+export const labelsOf = (block: ChoiceBlock): string[] => {
+  if (typeof block.labels !== 'string') return block.labels;
+  const range = /^(.*?)(\d+)\.\.(\d+)$/.exec(block.labels);
+  if (!range) return [];
+  const first = Number(range[2]);
+  const count = Number(range[3]) - first + 1;
+  return Array.from({ length: Math.max(0, count) }, (_, i) => `${range[1]}${first + i}`);
+};
+
+export interface TemplateError {
+  /** where in the JSON: `fields.2.origin.0`; '' for the whole */
+  field: string;
+  message: string;
+}
+export type ParsedTemplate = { ok: true; template: Template } | { ok: false; errors: TemplateError[] };
+
+/** Parses a template's JSON value. Every error names the field it is about. */
+export const parseTemplate = (json: unknown): ParsedTemplate => {
+  const parsed = v.safeParse(Template, json);
+  if (!parsed.success) {
+    const errors = parsed.issues.map((issue) => ({ field: v.getDotPath(issue) ?? '', message: issue.message }));
+    return { ok: false, errors };
+  }
+  const errors = inconsistencies(parsed.output);
+  return errors.length > 0 ? { ok: false, errors } : { ok: true, template: parsed.output };
+};
+
+/** What a schema cannot see: labels used twice, and bubbles or marks off the page. */
+const inconsistencies = (template: Template): TemplateError[] => {
+  const errors: TemplateError[] = [];
+  const seen = new Set<string>();
+  const { width, height } = template.page;
+  const outside = (x: number, y: number, w: number, h: number) =>
+    x - w / 2 < 0 || y - h / 2 < 0 || x + w / 2 > width || y + h / 2 > height;
+  let bubbles = 0;
+
+  template.fiducials.centres.forEach(([x, y], i) => {
+    const { size } = template.fiducials;
+    if (outside(x, y, size, size)) errors.push({ field: `fiducials.centres.${i}`, message: 'lies outside the page' });
+  });
+  const [a, b, c, d] = template.fiducials.centres;
+  const area2 = (c[0] - a[0]) * (d[1] - b[1]) - (d[0] - b[0]) * (c[1] - a[1]);
+  if (area2 < width * height * 0.2) {
+    errors.push({ field: 'fiducials.centres', message: 'must go clockwise round at least a tenth of the page' });
+  }
+  if (template.qr) {
+    const { x, y, size } = template.qr;
+    if (outside(x + size / 2, y + size / 2, size, size)) errors.push({ field: 'qr', message: 'lies outside the page' });
+  }
+  template.fields.forEach((block, i) => {
+    const labels = block.type === 'grid' ? [block.label] : labelsOf(block);
+    if (labels.length === 0) errors.push({ field: `fields.${i}.labels`, message: 'the range is empty' });
+    for (const label of labels) {
+      if (seen.has(label)) errors.push({ field: `fields.${i}`, message: `the label ${label} is used twice` });
+      seen.add(label);
+    }
+    if (new Set(block.options).size !== block.options.length) {
+      errors.push({ field: `fields.${i}.options`, message: 'an option is named twice' });
+    }
+    const rows = block.type === 'grid' ? block.columns : labels.length;
+    const step = block.type === 'grid' ? block.column_step : (block.label_step ?? [0, 0]);
+    bubbles += rows * block.options.length;
+    if (rows > 1 && step[0] === 0 && step[1] === 0) {
+      const field = block.type === 'grid' ? 'column_step' : 'label_step';
+      errors.push({ field: `fields.${i}.${field}`, message: 'must not be zero' });
+    }
+    const [bw, bh] = block.bubble ?? template.bubble;
+    const last = block.options.length - 1;
+    for (const [row, option] of [
+      [0, 0],
+      [0, last],
+      [rows - 1, 0],
+      [rows - 1, last],
+    ] as const) {
+      const x = block.origin[0] + step[0] * row + block.option_step[0] * option;
+      const y = block.origin[1] + step[1] * row + block.option_step[1] * option;
+      if (outside(x, y, bw, bh)) {
+        errors.push({ field: `fields.${i}`, message: 'its bubbles leave the page' });
+        break;
+      }
+    }
+  });
+  if (bubbles > MOST_BUBBLES) errors.push({ field: 'fields', message: `more than ${MOST_BUBBLES} bubbles` });
+  return errors;
+};
