@@ -1,71 +1,18 @@
-// The contract and what is MySQL's alone, against a real MariaDB: the one of TEST_MARIADB_URL, or a private one that is
-// started here on a free port of the loopback interface.
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+// The contract and what is MySQL's alone, against a real MariaDB: the one of TEST_MARIADB_URL, or a private one.
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startMariaDb } from '../../e2e/support/servers.ts';
 import { databaseContract } from './database.contract.ts';
 import { loadDataField, openMysql } from './mysql.ts';
 
-interface Server {
-  /** without a database */
-  url: string;
-  stop(): Promise<void>;
-}
+const NEEDS_MARIADB =
+  'These tests need MariaDB: install it (Debian, Ubuntu: apt-get install mariadb-server), or name a server on which ' +
+  'databases may be created in TEST_MARIADB_URL';
 
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('No port was given');
-  return address.port;
-};
-
-async function startMariaDb(): Promise<Server> {
-  const folder = await mkdtemp(join(tmpdir(), 'sheaf-mariadb-'));
-  const data = join(folder, 'data');
-  const runAs = process.getuid?.() === 0 ? ['--user=root'] : [];
-  const install = ['--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', ...runAs];
-  try {
-    execFileSync('mariadb-install-db', [...install, '--skip-test-db'], { stdio: 'ignore' });
-  } catch (error) {
-    await rm(folder, { recursive: true, force: true });
-    throw new Error(
-      'These tests need MariaDB: install it (Debian and Ubuntu: apt-get install mariadb-server) or name a server in TEST_MARIADB_URL',
-      { cause: error },
-    );
-  }
-  const port = await freePort();
-  const child = spawn(
-    'mariadbd',
-    ['--no-defaults', `--datadir=${data}`, `--socket=${join(folder, 'socket')}`, `--port=${port}`, ...runAs].concat(
-      '--bind-address=127.0.0.1',
-      '--innodb-buffer-pool-size=64M',
-      '--skip-log-bin',
-    ),
-    { stdio: 'ignore' },
-  );
-  const exited = once(child, 'exit');
-  return {
-    url: `mysql://root@127.0.0.1:${port}`,
-    stop: async () => {
-      child.kill('SIGTERM');
-      await exited;
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
-}
-
-let server: Server;
+let server: { url: string; stop(): Promise<void> } | undefined;
 const database = `sheaf_contract_${process.pid}`;
 const urlOf = (name: string): string => {
+  if (!server) throw new Error(NEEDS_MARIADB);
   const url = new URL(server.url);
   url.pathname = `/${name}`;
   return url.href;
@@ -73,16 +20,14 @@ const urlOf = (name: string): string => {
 
 beforeAll(async () => {
   const given = process.env.TEST_MARIADB_URL;
-  server = given === undefined ? await startMariaDb() : { url: given, stop: async () => {} };
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      const db = await openMysql(urlOf(database));
-      await db.close();
-      return;
-    } catch (error) {
-      if (attempt === 100) throw error;
-      await sleep(100);
-    }
+  if (given) {
+    server = { url: given, stop: async () => {} };
+    return;
+  }
+  try {
+    server = await startMariaDb();
+  } catch (cause) {
+    throw new Error(NEEDS_MARIADB, { cause });
   }
 });
 afterAll(async () => {

@@ -297,10 +297,11 @@ export type Tx = Transaction<Schema>;
 
 export interface Database {
   readonly kind: 'sqlite' | 'mysql';
-  /** For reading outside a transaction. */
+  /** For reading outside a transaction; SQLite refuses to write through it. */
   readonly sql: Kysely<Schema>;
   /** Runs `work` in one write transaction: all of it is durable when the promise resolves, none of it when it rejects.
-   *  Deadlocks and a busy database are tried again, so `work` may run more than once and must do nothing but SQL. */
+   *  Deadlocks and a busy database are tried again, so `work` may run more than once and must do nothing but SQL. What
+   *  it reads in order to change it, it reads with `forUpdate()`: on MySQL others write at the same time. */
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
   /** Inserts the rows whose key is not there yet and leaves the others as they are; returns how many were new. */
   insertNew<K extends keyof Schema & string>(tx: Tx, table: K, rows: readonly Schema[K][]): Promise<number>;

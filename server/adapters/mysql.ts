@@ -58,23 +58,14 @@ async function createDatabase(url: string, name: string): Promise<void> {
   }
 }
 
+const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r', '\0': '\\0' };
+
 /** What LOAD DATA reads by default: fields parted by tabs, backslashes before what would be misread, \N for NULL. */
 export const loadDataField = (field: CsvField): string => {
   if (field === null) return '\\N';
-  return field.replace(/[\\\t\n\r\0]/g, (letter) => {
-    switch (letter) {
-      case '\t':
-        return '\\t';
-      case '\n':
-        return '\\n';
-      case '\r':
-        return '\\r';
-      case '\0':
-        return '\\0';
-      default:
-        return '\\\\';
-    }
-  });
+  // Nearly no field has any of them, and looking is cheaper than replacing nothing.
+  if (!/[\\\t\n\r\0]/.test(field)) return field;
+  return field.replace(/[\\\t\n\r\0]/g, (letter) => ESCAPES[letter] ?? letter);
 };
 
 /** The file as LOAD DATA reads it. */
