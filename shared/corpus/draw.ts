@@ -46,7 +46,7 @@ export const drawSheet = (template: Template, content: SheetContent, dpi: number
   const hand = content.hand ?? CAREFUL;
   const layout = layOut(template);
   for (const field of layout.fields) {
-    const value = valueOf(field.label, content);
+    const value = markedIn(field.label, content);
     field.groups.forEach((first, group) => {
       const marked = field.type === 'grid' ? [value[group] ?? '_'] : value.split('|');
       field.options.forEach((option, i) => {
@@ -57,7 +57,7 @@ export const drawSheet = (template: Template, content: SheetContent, dpi: number
   return image;
 };
 
-const valueOf = (label: string, content: SheetContent): string => {
+const markedIn = (label: string, content: SheetContent): string => {
   if (label === 'roll') return content.roll;
   if (label === 'variant') return content.variant;
   const question = /^q(\d+)$/.exec(label);

@@ -151,6 +151,8 @@ export const AnswerRow = v.object({
   correct: v.nullable(v.boolean()),
   points: v.nullable(v.number()),
 });
+export type AnswerRow = v.InferOutput<typeof AnswerRow>;
+export type AnswerRow = v.InferOutput<typeof AnswerRow>;
 export const SheetDetail = v.object({
   ...SheetRow.entries,
   batch_id: v.string(),

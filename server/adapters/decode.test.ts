@@ -1,0 +1,89 @@
+import sharp from 'sharp';
+import { describe, expect, test } from 'vitest';
+import type { GrayImage } from '../../shared/omr/image.ts';
+import { decodeGray, encodeJpeg } from './decode.ts';
+
+/** Dark left half, light right half: shows orientation and inversion. */
+const halves = (width = 40, height = 24): GrayImage => ({
+  width,
+  height,
+  data: Uint8Array.from({ length: width * height }, (_, i) => (i % width < width / 2 ? 30 : 220)),
+});
+const raw = ({ width, height, data }: GrayImage) => sharp(data, { raw: { width, height, channels: 1 } });
+const grey = (image: GrayImage) => raw(image).toColourspace('b-w');
+
+const decoded = async (bytes: Buffer): Promise<GrayImage> => {
+  const result = await decodeGray(bytes);
+  if (!result.ok) throw new Error(result.reason);
+  return result.image;
+};
+const refused = async (bytes: Buffer): Promise<string> => {
+  const result = await decodeGray(bytes);
+  return result.ok ? 'it was decoded' : result.reason;
+};
+const at = (image: GrayImage, x: number, y: number): number => image.data[y * image.width + x]!;
+
+describe('formats come out as one byte a pixel', () => {
+  const makers: Record<string, () => Promise<Buffer>> = {
+    'grey JPEG': () => grey(halves()).jpeg({ quality: 95 }).toBuffer(),
+    'colour JPEG': () => raw(halves()).toColourspace('srgb').jpeg({ quality: 95 }).toBuffer(),
+    'CMYK JPEG': () => raw(halves()).toColourspace('cmyk').jpeg({ quality: 95 }).toBuffer(),
+    'grey PNG': () => grey(halves()).png().toBuffer(),
+    'palette PNG': () => raw(halves()).toColourspace('srgb').png({ palette: true }).toBuffer(),
+    '16 bit PNG': () => raw(halves()).toColourspace('grey16').png().toBuffer(),
+    'PNG with alpha': () => raw(halves()).toColourspace('srgb').ensureAlpha(1).png().toBuffer(),
+    WebP: () => raw(halves()).webp({ lossless: true }).toBuffer(),
+    TIFF: () => grey(halves()).tiff({ compression: 'lzw' }).toBuffer(),
+    '1 bit TIFF': () => grey(halves()).threshold(128).tiff({ bitdepth: 1, compression: 'none' }).toBuffer(),
+  };
+  test.each(Object.keys(makers))('%s', async (name) => {
+    const image = await decoded(await makers[name]!());
+    expect([image.width, image.height, image.data.length]).toEqual([40, 24, 40 * 24]);
+    expect(at(image, 4, 12)).toBeLessThan(50);
+    expect(at(image, 36, 12)).toBeGreaterThan(200);
+  });
+});
+
+test('what is transparent is paper', async () => {
+  const clear = await sharp({
+    create: { width: 8, height: 8, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 0 } },
+  })
+    .png()
+    .toBuffer();
+  expect(at(await decoded(clear), 4, 4)).toBe(255);
+});
+
+test('EXIF orientation is honoured', async () => {
+  const bytes = await grey(halves()).withMetadata({ orientation: 6 }).jpeg({ quality: 95 }).toBuffer();
+  const image = await decoded(bytes);
+  expect([image.width, image.height]).toEqual([24, 40]);
+  expect(at(image, 12, 4)).toBeLessThan(50);
+  expect(at(image, 12, 36)).toBeGreaterThan(200);
+});
+
+test('a page is written as a JPEG of one channel and comes back', async () => {
+  const bytes = await encodeJpeg(halves(), 90);
+  expect((await sharp(bytes).metadata()).channels).toBe(1);
+  const image = await decoded(bytes);
+  expect(Math.abs(at(image, 4, 4) - 30)).toBeLessThan(6);
+});
+
+test('[P2] a broken image is a value that says what is wrong', async () => {
+  const noisy = halves(400, 400);
+  noisy.data = noisy.data.map((value, i) => (value + i * 7919) & 255);
+  const whole = await encodeJpeg(noisy, 90);
+  expect(await refused(Buffer.alloc(0))).toBe('the file is empty');
+  expect(await refused(Buffer.from('<html>not found</html>'))).toBe('not a JPEG, PNG, WebP or TIFF image');
+  expect(await refused(whole.subarray(0, whole.length >> 1))).toMatch(/JPEG image is damaged or cut short/);
+  expect(await refused(whole.subarray(0, 30))).toMatch(/JPEG image is damaged or cut short/);
+  expect(await refused(Buffer.concat([Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]), whole]))).toMatch(
+    /PNG image is damaged/,
+  );
+});
+
+test('an image of more than 100 megapixels is refused before it is decoded', async () => {
+  const real = await sharp({ create: { width: 12_000, height: 9_000, channels: 3, background: '#fff' } })
+    .png({ compressionLevel: 1 })
+    .toBuffer();
+  expect(await refused(real)).toBe('12000 × 9000 pixels: more than 100 megapixels');
+});

@@ -1,0 +1,65 @@
+// Bytes of an image file to a grey raster and back; the only file that knows sharp. One page at a time on one thread:
+// pages are read side by side by processes, not by libvips.
+import sharp from 'sharp';
+import type { GrayImage } from '../../shared/omr/image.ts';
+
+export type Decoded = { ok: true; image: GrayImage } | { ok: false; reason: string };
+
+sharp.concurrency(1);
+sharp.cache(false);
+
+const MOST_PIXELS = 100_000_000;
+
+/** Turns an image upright as its EXIF says and gives one channel of it. Throws only when this machine fails. */
+export const decodeGray = async (bytes: Buffer): Promise<Decoded> => {
+  if (bytes.length === 0) return { ok: false, reason: 'the file is empty' };
+  const format = formatOf(bytes);
+  if (!format) return { ok: false, reason: 'not a JPEG, PNG, WebP or TIFF image' };
+  try {
+    // 'error' lets harmless warnings pass (a stray byte between markers) and stops at bytes that are missing or wrong
+    const input = sharp(bytes, { failOn: 'error', limitInputPixels: false, sequentialRead: true });
+    const { width, height, channels, depth, space, hasAlpha } = await input.metadata();
+    if (width * height > MOST_PIXELS) {
+      return { ok: false, reason: `${width} × ${height} pixels: more than 100 megapixels` };
+    }
+    input.autoOrient();
+    const plain = depth === 'uchar' && (space === 'srgb' || space === 'b-w');
+    if (hasAlpha) input.flatten({ background: '#ffffff' });
+    if (!plain) input.toColourspace('srgb');
+    // Green is close to luminance and keeps red ink dark. A conversion to grey costs more than the decoding itself.
+    const colour = !plain || channels - (hasAlpha ? 1 : 0) >= 3;
+    const { data, info } = await input
+      .extractChannel(colour ? 1 : 0)
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    const raster = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    return { ok: true, image: { width: info.width, height: info.height, data: raster } };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (MACHINE.test(message)) throw new Error('decoding failed on this machine', { cause: error });
+    const first = message.split('\n')[0]!.trim();
+    return { ok: false, reason: `the ${format} image is damaged or cut short (${first})` };
+  }
+};
+
+/** What libvips says when memory, files or threads run out, not the image. */
+const MACHINE =
+  /out of memory|unable to allocate|cannot allocate|ENOMEM|EMFILE|too many open files|unable to create thread/i;
+
+const formatOf = (bytes: Buffer): 'JPEG' | 'PNG' | 'WebP' | 'TIFF' | null => {
+  const starts = (...head: number[]): boolean => head.every((byte, i) => bytes[i] === byte);
+  if (starts(0xff, 0xd8, 0xff)) return 'JPEG';
+  if (starts(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)) return 'PNG';
+  if (bytes.toString('latin1', 0, 4) === 'RIFF' && bytes.toString('latin1', 8, 12) === 'WEBP') return 'WebP';
+  // little- and big-endian, and both as BigTIFF
+  if (starts(0x49, 0x49, 0x2a, 0) || starts(0x4d, 0x4d, 0, 0x2a)) return 'TIFF';
+  if (starts(0x49, 0x49, 0x2b, 0) || starts(0x4d, 0x4d, 0, 0x2b)) return 'TIFF';
+  return null;
+};
+
+/** A JPEG of one channel; without the colour space sharp would write three. @param quality 1 to 100 */
+export const encodeJpeg = ({ width, height, data }: GrayImage, quality: number): Promise<Buffer> =>
+  sharp(Buffer.from(data.buffer, data.byteOffset, data.byteLength), { raw: { width, height, channels: 1 } })
+    .toColourspace('b-w')
+    .jpeg({ quality })
+    .toBuffer();
