@@ -152,7 +152,6 @@ export const AnswerRow = v.object({
   points: v.nullable(v.number()),
 });
 export type AnswerRow = v.InferOutput<typeof AnswerRow>;
-export type AnswerRow = v.InferOutput<typeof AnswerRow>;
 export const SheetDetail = v.object({
   ...SheetRow.entries,
   batch_id: v.string(),
