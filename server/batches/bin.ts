@@ -1,0 +1,71 @@
+// The bin: a deleted batch goes there and comes back from there; purging takes every row and byte of it for good.
+import type { BatchesTable, Database } from '../adapters/database.ts';
+import { audit } from '../audit.ts';
+import type { User } from '../auth/sessions.ts';
+import { refuse } from '../problem.ts';
+import type { Blobs } from '../uploads/blobs.ts';
+
+export async function binBatch(db: Database, user: User, batch: BatchesTable): Promise<void> {
+  await db.write(async (tx) => {
+    const done = await tx
+      .updateTable('batches')
+      .set({ deleted_at: Date.now() })
+      .where('batch_id', '=', batch.batch_id)
+      .where('deleted_at', 'is', null)
+      .executeTakeFirst();
+    if (done.numUpdatedRows === 1n)
+      await audit(db, tx, { user_id: user.user_id, action: 'batch.delete', subject: `batch:${batch.batch_id}` });
+  });
+}
+
+/** Refuses a batch that is not in the bin. A batch that was being read goes on where it was. */
+export async function restoreBatch(db: Database, user: User, batch: BatchesTable): Promise<void> {
+  await db.write(async (tx) => {
+    const done = await tx
+      .updateTable('batches')
+      .set({ deleted_at: null })
+      .where('batch_id', '=', batch.batch_id)
+      .where('deleted_at', 'is not', null)
+      .executeTakeFirst();
+    if (done.numUpdatedRows !== 1n)
+      refuse('CONFLICT', `Batch ${batch.batch_id} is not in the bin, so there is nothing to restore.`);
+    await audit(db, tx, { user_id: user.user_id, action: 'batch.restore', subject: `batch:${batch.batch_id}` });
+  });
+}
+
+/** Removes a batch for good. The rows go in one transaction, the bytes after it: a crash between the two leaves a file
+ *  without a row, which the next start removes. */
+export async function purgeBatch(db: Database, blobs: Blobs, user: User, batch: BatchesTable): Promise<void> {
+  const { batch_id } = batch;
+  const uploads = await db.sql.selectFrom('uploads').select('upload_id').where('batch_id', '=', batch_id).execute();
+  await db.write(async (tx) => {
+    const sheets = tx.selectFrom('pages').select('sheet_id').where('batch_id', '=', batch_id);
+    await tx.deleteFrom('answers').where('sheet_id', 'in', sheets).execute();
+    await tx.deleteFrom('readings').where('sheet_id', 'in', sheets).execute();
+    for (const { upload_id } of uploads) await tx.deleteFrom('chunks').where('upload_id', '=', upload_id).execute();
+    for (const table of [
+      'results',
+      'corrections',
+      'pages',
+      'sheet_groups',
+      'stages',
+      'events',
+      'uploads',
+      'batches',
+    ] as const) {
+      await tx.deleteFrom(table).where('batch_id', '=', batch_id).execute();
+    }
+    await audit(db, tx, {
+      user_id: user.user_id,
+      action: 'batch.purge',
+      subject: `batch:${batch_id}`,
+      before: {
+        name: batch.name,
+        status: batch.status,
+        total_pages: batch.total_pages,
+        uploaded_by: batch.uploaded_by,
+      },
+    });
+  });
+  for (const { upload_id } of uploads) await blobs.remove(upload_id);
+}

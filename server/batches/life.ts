@@ -1,0 +1,32 @@
+// The life of a batch: which state may follow which, and the one way to move.
+import { type BatchStatus, ENDED } from '../../shared/protocol/stage.ts';
+import type { Tx } from '../adapters/database.ts';
+
+const NEXT: Record<BatchStatus, readonly BatchStatus[]> = {
+  uploading: ['uploaded', 'failed', 'paused', 'cancelled'],
+  uploaded: ['validating', 'failed', 'paused', 'cancelled'],
+  validating: ['processing', 'failed', 'paused', 'cancelled'],
+  processing: ['completed', 'completed_with_errors', 'failed', 'paused', 'cancelled'],
+  reprocessing: ['completed', 'completed_with_errors', 'failed', 'paused', 'cancelled'],
+  paused: ['uploading', 'uploaded', 'validating', 'processing', 'reprocessing', 'cancelled'],
+  completed: ['reprocessing'],
+  completed_with_errors: ['reprocessing'],
+  failed: ['reprocessing'],
+  cancelled: ['reprocessing'],
+};
+
+/** States in which the pipeline has something to do. */
+export const ACTIVE: readonly BatchStatus[] = ['uploaded', 'validating', 'processing', 'reprocessing'];
+export const hasEnded = (status: string): boolean => ENDED.includes(status as BatchStatus);
+
+/** Moves a batch on; false when it stands in a state from which `to` cannot follow (a second runner was faster). */
+export async function move(tx: Tx, batchId: string, to: BatchStatus): Promise<boolean> {
+  const from = (Object.keys(NEXT) as BatchStatus[]).filter((status) => NEXT[status].includes(to));
+  const moved = await tx
+    .updateTable('batches')
+    .set({ status: to })
+    .where('batch_id', '=', batchId)
+    .where('status', 'in', from)
+    .executeTakeFirst();
+  return moved.numUpdatedRows === 1n;
+}

@@ -1,0 +1,184 @@
+// Results as CSV: wide, one row a sheet, or long, one row an answer. RFC 4180, comma, CRLF, UTF-8, rows in page order.
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+import { OMITTED } from '../../shared/protocol/export.ts';
+import type { BatchesTable, Database } from '../adapters/database.ts';
+
+const SHEETS_AT_ONCE = 200;
+
+export type ExportFormat = 'wide' | 'long';
+
+/** Free text that a spreadsheet would run as a formula gets an apostrophe; our own numbers and ids never do. */
+const guarded = (text: string): string => (/^[=+\-@\t\r＝＋－＠]/.test(text) ? `'${text}` : text);
+const quoted = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+const row = (cells: readonly (string | number | null)[]): string =>
+  `${cells.map((cell) => (cell === null ? '' : typeof cell === 'number' ? String(cell) : quoted(cell))).join(',')}\r\n`;
+
+const SHEET_HEAD = [
+  'sheet_id',
+  'page_index',
+  'file',
+  'task_id',
+  'roll',
+  'variant',
+  'status',
+  'score',
+  'max_score',
+  'correct',
+  'wrong',
+  'blank',
+  'multiple',
+  'doubtful',
+  'key_id',
+  'key_version',
+  'engine_version',
+  'image_sha256',
+];
+const ANSWER_HEAD = [
+  'sheet_id',
+  'page_index',
+  'task_id',
+  'roll',
+  'variant',
+  'question',
+  'value',
+  'status',
+  'confidence',
+  'flags',
+  'accepted',
+  'correct',
+  'points',
+];
+
+const answerStatus = (value: string): string =>
+  value === '' ? 'omitted' : value.includes('|') ? 'multiple' : 'marked';
+
+/** Writes the whole export into `out` and ends it; a reader that goes away ends the work. */
+export async function writeExport(
+  db: Database,
+  batch: BatchesTable,
+  format: ExportFormat,
+  out: Writable,
+  signal: AbortSignal,
+): Promise<void> {
+  const write = async (text: string): Promise<void> => {
+    if (text && !out.write(text)) await once(out, 'drain', { signal });
+  };
+  const questions = await mostQuestions(db, batch);
+  const numbers = Array.from({ length: questions }, (_, i) => i + 1);
+  const width = String(questions).length;
+  await write(
+    row(format === 'long' ? ANSWER_HEAD : [...SHEET_HEAD, ...numbers.map((n) => `Q${String(n).padStart(width, '0')}`)]),
+  );
+  for (let after = -1; !signal.aborted; ) {
+    const sheets = await db.sql
+      .selectFrom('pages')
+      .leftJoin('results', 'results.sheet_id', 'pages.sheet_id')
+      .leftJoin('readings', 'readings.sheet_id', 'pages.sheet_id')
+      .select([
+        'pages.sheet_id',
+        'page_index',
+        'pages.name',
+        'pages.task_id',
+        'pages.state',
+        'roll',
+        'variant',
+        'score',
+        'max_score',
+        'correct',
+        'wrong',
+        'blank',
+        'multiple',
+        'doubtful',
+        'key_id',
+        'key_version',
+        'engine_version',
+        'image_sha256',
+      ])
+      .where('pages.batch_id', '=', batch.batch_id)
+      .where((eb) => eb.or([eb('kind', 'is', null), eb('kind', '=', 'sheet')]))
+      .where('page_index', '>', after)
+      .orderBy('page_index')
+      .limit(SHEETS_AT_ONCE)
+      .execute();
+    const last = sheets.at(-1);
+    if (!last) break;
+    after = last.page_index;
+    const answers = await db.sql
+      .selectFrom('answers')
+      .selectAll()
+      .where(
+        'sheet_id',
+        'in',
+        sheets.map((sheet) => sheet.sheet_id),
+      )
+      .orderBy('sheet_id')
+      .orderBy('question')
+      .execute();
+    const bySheet = new Map<number, typeof answers>();
+    for (const a of answers) {
+      const own = bySheet.get(a.sheet_id);
+      if (own) own.push(a);
+      else bySheet.set(a.sheet_id, [a]);
+    }
+    let text = '';
+    for (const s of sheets) {
+      const own = bySheet.get(s.sheet_id) ?? [];
+      if (format === 'wide') {
+        const status = s.state === 'failed' ? 'failed' : 'read';
+        const value = new Map(own.map((a) => [a.question, a.value === '' ? OMITTED : a.value]));
+        text += row([
+          s.sheet_id,
+          s.page_index,
+          guarded(s.name),
+          s.task_id,
+          s.roll,
+          s.variant,
+          status,
+          s.score,
+          s.max_score,
+          s.correct,
+          s.wrong,
+          s.blank,
+          s.multiple,
+          s.doubtful,
+          s.key_id && guarded(s.key_id),
+          s.key_version,
+          s.engine_version,
+          s.image_sha256,
+          ...numbers.map((n) => value.get(n) ?? ''),
+        ]);
+      } else {
+        for (const a of own) {
+          text += row([
+            s.sheet_id,
+            s.page_index,
+            s.task_id,
+            s.roll,
+            s.variant,
+            a.question,
+            a.value === '' ? OMITTED : a.value,
+            answerStatus(a.value),
+            Math.round(a.confidence * 1e6) / 1e6,
+            a.flags,
+            a.accepted,
+            a.correct,
+            a.points,
+          ]);
+        }
+      }
+    }
+    await write(text);
+  }
+  out.end();
+}
+
+async function mostQuestions(db: Database, batch: BatchesTable): Promise<number> {
+  const row = await db.sql
+    .selectFrom('answers')
+    .innerJoin('pages', 'pages.sheet_id', 'answers.sheet_id')
+    .select((eb) => eb.fn.max('question').as('most'))
+    .where('batch_id', '=', batch.batch_id)
+    .executeTakeFirst();
+  return Number(row?.most ?? 0);
+}
