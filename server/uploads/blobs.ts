@@ -1,0 +1,60 @@
+// Where uploaded bytes lie: one file an upload in the blob folder, preallocated, never copied and never renamed.
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises';
+import path from 'node:path';
+
+export interface Blobs {
+  path(uploadId: string): string;
+  /** Makes the file at its full length, its directory entry synced. */
+  create(uploadId: string, size: number): Promise<void>;
+  open(uploadId: string, mode: 'read' | 'write'): Promise<FileHandle>;
+  size(uploadId: string): Promise<number | null>;
+  /** milliseconds since it was last written to */
+  age(uploadId: string): Promise<number>;
+  remove(uploadId: string): Promise<void>;
+  list(): Promise<string[]>;
+  /** bytes */
+  free(): Promise<number>;
+}
+
+/** Blobs in a folder of this machine, or of a shared file system. */
+export async function openBlobs(folder: string): Promise<Blobs> {
+  await mkdir(folder, { recursive: true });
+  const at = (uploadId: string): string => {
+    if (!/^[0-9a-f-]{36}$/.test(uploadId)) throw new Error(`not an upload id: ${uploadId}`);
+    return path.join(folder, uploadId);
+  };
+  const syncFolder = async (): Promise<void> => {
+    const handle = await open(folder, constants.O_RDONLY);
+    await handle.sync().finally(() => handle.close());
+  };
+  return {
+    path: at,
+    async create(uploadId, size) {
+      const file = await open(at(uploadId), 'w');
+      try {
+        await file.truncate(size);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await syncFolder();
+    },
+    open: (uploadId, mode) => open(at(uploadId), mode === 'read' ? 'r' : 'r+'),
+    async size(uploadId) {
+      try {
+        return (await stat(at(uploadId))).size;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+        throw error;
+      }
+    },
+    age: async (uploadId) => Date.now() - (await stat(at(uploadId))).mtimeMs,
+    remove: (uploadId) => rm(at(uploadId), { force: true }),
+    list: async () => (await readdir(folder)).filter((name) => /^[0-9a-f-]{36}$/.test(name)),
+    async free() {
+      const { bavail, bsize } = await statfs(folder);
+      return bavail * bsize;
+    },
+  };
+}

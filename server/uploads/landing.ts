@@ -1,0 +1,219 @@
+// Bytes that come in are written where they belong: into the upload's one preallocated file, at the chunk's place. A
+// chunk is answered as verified only after its hash is right, the file is synced and the ledger has committed, in this
+// order; until then it may be sent again, from where it broke off.
+import { createHash, type Hash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { type ChunkAnswer, chunkCount, chunkLength } from '../../shared/protocol/upload.ts';
+import type { Database, UploadsTable } from '../adapters/database.ts';
+import { refuse } from '../problem.ts';
+import type { Announce } from '../progress/announce.ts';
+import type { Blobs } from './blobs.ts';
+import { type Lease, recordLanded, recordVerified, takeLease, verifiedCount } from './ledger.ts';
+
+export interface ChunkRequest {
+  chunk_index: number;
+  total_chunks: number;
+  /** where in the chunk the body starts */
+  offset: number;
+  /** of the whole chunk */
+  sha256: string;
+  epoch: number | undefined;
+}
+
+export interface LandingDeps {
+  db: Database;
+  blobs: Blobs;
+  announce: Announce;
+  /** names this process among those that write leases */
+  instance: string;
+}
+
+async function writeFully(file: FileHandle, data: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < data.length; ) {
+    done += (await file.write(data, done, data.length - done, position + done)).bytesWritten;
+  }
+}
+
+const READ_STEP = 2 ** 20;
+/** Hashes `length` bytes of the file from `position`, a megabyte at a time. */
+export async function hashRange(file: FileHandle, position: number, length: number): Promise<string> {
+  const hash = createHash('sha256');
+  const buffer = Buffer.allocUnsafe(Math.min(READ_STEP, Math.max(1, length)));
+  for (let done = 0; done < length; ) {
+    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, length - done), position + done);
+    if (bytesRead === 0) throw new Error(`the upload's file ends at ${position + done}, before the chunk does`);
+    hash.update(buffer.subarray(0, bytesRead));
+    done += bytesRead;
+  }
+  return hash.digest('hex');
+}
+
+async function drain(stream: Readable): Promise<{ bytes: number; sha256: string }> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const piece of stream) {
+    hash.update(piece as Buffer);
+    bytes += (piece as Buffer).length;
+  }
+  return { bytes, sha256: hash.digest('hex') };
+}
+
+/** Lands one request's bytes of a chunk. Resolves when they are as safe as the answer says. */
+export async function landChunk(
+  { db, blobs, announce, instance }: LandingDeps,
+  upload: UploadsTable,
+  request: ChunkRequest,
+  body: Readable,
+): Promise<ChunkAnswer> {
+  const index = request.chunk_index;
+  const total = chunkCount(upload.size, upload.chunk_size);
+  const name = `Chunk ${index} of upload ${upload.upload_id}`;
+  if (request.total_chunks !== total) {
+    refuse(
+      'UPLOAD_MISMATCH',
+      `The request says ${request.total_chunks} chunks, but ${upload.name} has ${total} chunks of ${upload.chunk_size} bytes. Ask GET /api/batches/uploads/${upload.upload_id} and cut the file on that grid.`,
+    );
+  }
+  if (index >= total) {
+    refuse('CHUNK_OUT_OF_RANGE', `${name} lies beyond the end: the last one is ${total - 1}.`);
+  }
+  const length = chunkLength(upload.size, upload.chunk_size, index);
+  if (request.offset >= length) {
+    refuse('CHUNK_OUT_OF_RANGE', `${name} has ${length} bytes; nothing can start at ${request.offset}.`);
+  }
+  if (request.epoch !== undefined && request.epoch < upload.epoch) {
+    refuse(
+      'STALE_EPOCH',
+      `Upload ${upload.upload_id} is at epoch ${upload.epoch}, this request at ${request.epoch}. Ask what the server holds and go on from there.`,
+    );
+  }
+  const answer = (landed: number, verified: boolean, duplicate: boolean, chunks_verified: number): ChunkAnswer => ({
+    upload_id: upload.upload_id,
+    batch_id: upload.batch_id,
+    chunk_index: index,
+    landed,
+    verified,
+    duplicate,
+    chunks_verified,
+    total_chunks: total,
+  });
+
+  const known = await db.sql
+    .selectFrom('chunks')
+    .selectAll()
+    .where('upload_id', '=', upload.upload_id)
+    .where('chunk_index', '=', index)
+    .executeTakeFirst();
+  if (known?.state === 'verified') {
+    // The body is read to its end all the same: a browser takes an early answer for a broken line.
+    const sent = await drain(body);
+    if (known.sha256 !== request.sha256) {
+      refuse(
+        'CHUNK_CONFLICT',
+        `${name} is verified with SHA-256 ${known.sha256}; other bytes are refused. If the file has changed, queue it as a new upload.`,
+      );
+    }
+    if (request.offset === 0 && sent.bytes === length && sent.sha256 !== request.sha256) {
+      refuse(
+        'CHUNK_HASH_MISMATCH',
+        `The bytes sent for chunk ${index} do not have the SHA-256 that was sent with them. The verified chunk on the server is untouched.`,
+      );
+    }
+    return answer(length, true, true, await verifiedCount(db.sql, upload.upload_id));
+  }
+  if (upload.state !== 'open') {
+    refuse('CONFLICT', `Upload ${upload.upload_id} is ${upload.state}: no more bytes can land in it.`);
+  }
+
+  const lease = await takeLease(db, instance, upload, index, request.sha256, request.epoch ?? upload.epoch);
+  let file: FileHandle | undefined;
+  try {
+    if (lease.chunk.state === 'verified')
+      return answer(length, true, true, await verifiedCount(db.sql, upload.upload_id));
+    if (request.offset > lease.chunk.landed) {
+      refuse(
+        'CONFLICT',
+        `${name} has ${lease.chunk.landed} bytes on the server, so it cannot go on at ${request.offset}. Send it from byte ${lease.chunk.landed}.`,
+        { landed: lease.chunk.landed },
+      );
+    }
+    file = await blobs.open(upload.upload_id, 'write');
+    const base = index * upload.chunk_size;
+    const end = await receive(file, base, length, request.offset, body, lease, name);
+    if (end.landed < length || end.broken) {
+      await file.datasync();
+      if (lease.valid())
+        await recordLanded(db, upload.upload_id, index, lease.id, Math.max(end.landed, lease.chunk.landed));
+      if (end.broken) throw end.broken;
+      return answer(
+        Math.max(end.landed, lease.chunk.landed),
+        false,
+        false,
+        await verifiedCount(db.sql, upload.upload_id),
+      );
+    }
+    const sha256 = end.hash ? end.hash.digest('hex') : await hashRange(file, base, length);
+    if (sha256 !== request.sha256) {
+      await recordLanded(db, upload.upload_id, index, lease.id, 0);
+      refuse(
+        'CHUNK_HASH_MISMATCH',
+        `${name} arrived with SHA-256 ${sha256}, but ${request.sha256} was announced. Nothing of it was kept: read it again from its source and send it from byte 0.`,
+        { landed: 0 },
+      );
+    }
+    await file.datasync();
+    if (!lease.valid())
+      refuse('CHUNK_BUSY', `${name} was taken over while it landed. Ask what the server holds and go on.`, {
+        retryAfter: 1,
+      });
+    const verified = await recordVerified(db, upload, index, lease.id);
+    announce(verified.logged);
+    return answer(length, true, false, verified.chunks_verified);
+  } finally {
+    await file?.close();
+    await lease.release();
+  }
+}
+
+interface Received {
+  /** bytes of the chunk, from its start, that are written */
+  landed: number;
+  /** over all of them, when the body began at 0 */
+  hash: Hash | null;
+  /** why the body broke off, if it did */
+  broken: Error | null;
+}
+
+async function receive(
+  file: FileHandle,
+  base: number,
+  length: number,
+  offset: number,
+  body: Readable,
+  lease: Lease,
+  name: string,
+): Promise<Received> {
+  const hash = offset === 0 ? createHash('sha256') : null;
+  let landed = offset;
+  try {
+    for await (const piece of body as AsyncIterable<Buffer>) {
+      if (landed + piece.length > length) {
+        refuse(
+          'CHUNK_OUT_OF_RANGE',
+          `${name} has ${length} bytes, but more were sent. Cut the file on the grid of the upload.`,
+        );
+      }
+      if (!lease.valid())
+        refuse('CHUNK_BUSY', `${name} was taken over while it landed. Ask what the server holds and go on.`, {
+          retryAfter: 1,
+        });
+      await writeFully(file, piece, base + landed);
+      hash?.update(piece);
+      landed += piece.length;
+    }
+  } catch (broken) {
+    return { landed, hash: null, broken: broken instanceof Error ? broken : new Error(String(broken)) };
+  }
+  return { landed, hash, broken: null };
+}

@@ -1,0 +1,100 @@
+// Opening an upload: once for each (user, client_upload_id), however often and from however many tabs it is asked for.
+import { createHmac, randomUUID } from 'node:crypto';
+import type { Database, UploadsTable } from '../adapters/database.ts';
+import { audit } from '../audit.ts';
+import type { User } from '../auth/sessions.ts';
+import { refuse } from '../problem.ts';
+import type { Blobs } from './blobs.ts';
+import { checkNewUpload, DISK_FLOOR, insertUpload, type NewUpload } from './ledger.ts';
+
+export interface OpenDeps {
+  db: Database;
+  blobs: Blobs;
+  secret: Uint8Array;
+}
+
+/** An upload's own token, worked out from its id, so that a lost answer can be given again; only its hash is stored. */
+export const uploadToken = (secret: Uint8Array, uploadId: string): string =>
+  createHmac('sha256', secret).update(`upload:${uploadId}`).digest('base64url');
+
+async function findOpened(db: Database, user: User, upload: NewUpload): Promise<UploadsTable | undefined> {
+  const found = await db.sql
+    .selectFrom('uploads')
+    .selectAll()
+    .where('owner', '=', user.user_id)
+    .where('client_upload_id', '=', upload.client_upload_id)
+    .executeTakeFirst();
+  if (!found) return undefined;
+  if (found.state === 'deleted') {
+    refuse('UPLOAD_GONE', `Upload ${found.upload_id} was deleted. Queue the file again under a new client_upload_id.`);
+  }
+  const differs = (['size', 'chunk_size', 'upload_type'] as const).filter((field) => found[field] !== upload[field]);
+  if (differs.length > 0) {
+    refuse(
+      'UPLOAD_MISMATCH',
+      `client_upload_id ${upload.client_upload_id} was opened for ${found.name} with another ${differs.join(' and ')}. Use a new client_upload_id for another file.`,
+    );
+  }
+  return found;
+}
+
+/** Bytes promised to uploads that have not all arrived. */
+async function reserved(db: Database): Promise<number> {
+  const promised = await db.sql
+    .selectFrom('uploads')
+    .select((eb) => eb.fn.sum<number>('size').as('n'))
+    .where('state', '=', 'open')
+    .executeTakeFirst();
+  const landed = await db.sql
+    .selectFrom('chunks')
+    .innerJoin('uploads', 'uploads.upload_id', 'chunks.upload_id')
+    .select((eb) => eb.fn.sum<number>('landed').as('n'))
+    .where('uploads.state', '=', 'open')
+    .executeTakeFirst();
+  return Number(promised?.n ?? 0) - Number(landed?.n ?? 0);
+}
+
+/** Opens the upload, or finds it as it was opened before. */
+export async function openUpload(
+  { db, blobs, secret }: OpenDeps,
+  user: User,
+  upload: NewUpload,
+): Promise<{ upload: UploadsTable; created: boolean }> {
+  checkNewUpload(upload);
+  const known = await findOpened(db, user, upload);
+  if (known) return { upload: known, created: false };
+  const room = (await blobs.free()) - (await reserved(db)) - DISK_FLOOR;
+  if (room < upload.size) {
+    refuse(
+      'DISK_FULL',
+      `${upload.name} has ${upload.size} bytes, and the server has room for ${Math.max(0, room)}. Keep it queued; an admin has to make room.`,
+      { retryAfter: 300 },
+    );
+  }
+  const upload_id = randomUUID();
+  const batch_id = randomUUID();
+  await blobs.create(upload_id, upload.size);
+  try {
+    await db.write(async (tx) => {
+      await insertUpload(db, tx, user, upload, { upload_id, batch_id, token: uploadToken(secret, upload_id) });
+      await audit(db, tx, {
+        user_id: user.user_id,
+        action: 'upload.open',
+        subject: `batch:${batch_id}`,
+        after: { name: upload.name, size: upload.size },
+      });
+    });
+  } catch (error) {
+    await blobs.remove(upload_id);
+    // Two requests at once: the other one's row was first, by the unique key on (owner, client_upload_id).
+    const other = await findOpened(db, user, upload);
+    if (other) return { upload: other, created: false };
+    throw error;
+  }
+  const row = await db.sql
+    .selectFrom('uploads')
+    .selectAll()
+    .where('upload_id', '=', upload_id)
+    .executeTakeFirstOrThrow();
+  return { upload: row, created: true };
+}
