@@ -1,0 +1,301 @@
+// Reading: a group of pages, one after the other, decoded while the one before it is read. What each page told is
+// committed with its counters and its events in one transaction, a few pages at a time; a page that cannot be read is a
+// failed sheet with a reason [P2].
+import { createHash } from 'node:crypto';
+import { ENGINE_VERSION, readPage } from '../../shared/omr/read-page.ts';
+import type { Reading } from '../../shared/protocol/reading.ts';
+import type { LoggedEvent } from '../../shared/protocol/stream.ts';
+import { scoreSheet } from '../../shared/scoring/score.ts';
+import type { Template } from '../../shared/template/template.ts';
+import type { PagesTable, Tx } from '../adapters/database.ts';
+import { append, iso, type Logged, progressData } from '../progress/log.ts';
+import { readEntry } from '../uploads/zip.ts';
+import type { StepDeps } from './steps.ts';
+
+/** Pages committed together: a quarter of a second's work, so that watchers see them come. */
+const PAGES_A_COMMIT = 4;
+/** A page that has killed its reader this often is given up. */
+const MOST_ATTEMPTS = 3;
+
+/** How pages are dealt out to jobs: enough jobs for every worker to share in a small batch, few enough for a big one. */
+export function dealPages(total: number): { first: number; count: number }[] {
+  const size = Math.min(32, Math.max(4, Math.ceil(total / 16)));
+  return Array.from({ length: Math.ceil(total / size) }, (_, i) => ({
+    first: i * size,
+    count: Math.min(size, total - i * size),
+  }));
+}
+
+type Told =
+  | { page: PagesTable; ok: true; reading: Reading; sha256: string; at: number; durationMs: number }
+  | { page: PagesTable; ok: false; reason: string; at: number; durationMs: number };
+
+/** Reads the pages `first` … `first + count − 1` that are not done yet. Resolves with whether the whole batch is read. */
+export async function readPages(
+  batchId: string,
+  first: number,
+  count: number,
+  deps: StepDeps,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const { db, blobs } = deps;
+  const upload = await db.sql
+    .selectFrom('uploads')
+    .select('upload_id')
+    .where('batch_id', '=', batchId)
+    .executeTakeFirst();
+  if (!upload) return false; // purged while its jobs were queued
+  const pages = await db.sql
+    .selectFrom('pages')
+    .selectAll()
+    .where('batch_id', '=', batchId)
+    .where('page_index', '>=', first)
+    .where('page_index', '<', first + count)
+    .where('state', 'in', ['waiting', 'reading'])
+    .orderBy('page_index')
+    .execute();
+  const templates = await deps.templates();
+  const file = await blobs.open(upload.upload_id, 'read');
+  try {
+    const load = async (page: PagesTable) => {
+      const entry = await readEntry(file, { ...page, offset: page.file_offset, compressedSize: page.compressed_size });
+      if (!entry.ok) return entry;
+      const decoded = await deps.decode(entry.bytes);
+      return decoded.ok ? { ...decoded, sha256: createHash('sha256').update(entry.bytes).digest('hex') } : decoded;
+    };
+    let told: Told[] = [];
+    for (let i = 0; i < pages.length && !signal?.aborted; ) {
+      // After a crash they go one by one, so that only the page that caused it uses up its attempts.
+      const slice = pages.slice(i, i + (pages[i]?.attempts ? 1 : PAGES_A_COMMIT));
+      i += slice.length;
+      const claimed = await commit(batchId, told, slice, deps);
+      told = [];
+      // The next page is decoded off this thread while this one is read on it.
+      let next = claimed[0] && load(claimed[0]);
+      for (const [k, page] of claimed.entries()) {
+        const started = performance.now();
+        const loaded = await next;
+        const following = claimed[k + 1];
+        next = following && load(following);
+        next?.catch(() => undefined); // awaited in its own turn
+        told.push(tellPage(page, loaded!, templates, started));
+      }
+    }
+    if (told.length > 0) {
+      await commit(batchId, told, [], deps);
+    }
+    return await isRead(batchId, deps);
+  } finally {
+    await file.close();
+  }
+}
+
+async function isRead(batchId: string, { db }: StepDeps): Promise<boolean> {
+  const batch = await db.sql
+    .selectFrom('batches')
+    .select(['done_pages', 'total_pages'])
+    .where('batch_id', '=', batchId)
+    .executeTakeFirst();
+  return batch !== undefined && batch.total_pages > 0 && batch.done_pages >= batch.total_pages;
+}
+
+type Loaded = { ok: true; image: Parameters<typeof readPage>[0]; sha256: string } | { ok: false; reason: string };
+
+function tellPage(page: PagesTable, loaded: Loaded, templates: readonly Template[], started: number): Told {
+  const done = () => ({ at: Date.now(), durationMs: Math.max(1, Math.round(performance.now() - started)) });
+  if (!loaded.ok) return { page, ok: false, reason: `${page.name}: ${loaded.reason}`, ...done() };
+  const reading = readPage(loaded.image, templates);
+  if (reading.kind === 'foreign') return { page, ok: false, reason: `${page.name}: ${reading.reason}`, ...done() };
+  return { page, ok: true, reading, sha256: loaded.sha256, ...done() };
+}
+
+/** Commits what was told and claims the next pages, in one transaction; returns those that are to be read. */
+async function commit(
+  batchId: string,
+  told: readonly Told[],
+  next: readonly PagesTable[],
+  deps: StepDeps,
+): Promise<PagesTable[]> {
+  const { db, announce } = deps;
+  const { logged, claimed } = await db.write(async (tx) => {
+    const now = Date.now();
+    const events: LoggedEvent[] = [];
+    const count = { done: 0, covers: 0, blank: 0, failed: 0, doubtful: 0 };
+    for (const one of told) {
+      const failed = !one.ok;
+      const changed = await tx
+        .updateTable('pages')
+        .set({
+          state: failed ? 'failed' : 'done',
+          kind: one.ok ? one.reading.kind : null,
+          finished_at: one.at,
+          duration_ms: one.durationMs,
+          error_message: one.ok ? null : one.reason,
+        })
+        .where('sheet_id', '=', one.page.sheet_id)
+        .where('state', '=', 'reading')
+        .executeTakeFirst();
+      // Another reader of the same job was first: its reading stands, and is the same.
+      if (changed.numUpdatedRows !== 1n) continue;
+      count.done++;
+      events.push(itemEvent(one));
+      if (!one.ok) {
+        count.failed++;
+        continue;
+      }
+      await keepReading(tx, deps, batchId, one);
+      if (one.reading.kind === 'cover') count.covers++;
+      if (one.reading.kind === 'blank') count.blank++;
+    }
+    const toRead: PagesTable[] = [];
+    for (const page of next) {
+      const attempts = await claim(tx, page, now);
+      if (attempts === 0) continue;
+      if (attempts > MOST_ATTEMPTS) {
+        const reason = `${page.name}: it could not be read in ${MOST_ATTEMPTS} attempts (the reader ended, or its bytes could not be fetched) and was set aside. Look at the image, or scan the sheet again`;
+        await tx
+          .updateTable('pages')
+          .set({ state: 'failed', error_message: reason, finished_at: now })
+          .where('sheet_id', '=', page.sheet_id)
+          .execute();
+        count.done++;
+        count.failed++;
+        events.push(itemEvent({ page, ok: false, reason, at: now, durationMs: 0 }));
+        continue;
+      }
+      toRead.push({ ...page, started_at: now });
+      if (attempts === 1) {
+        events.push({
+          type: 'item.started',
+          data: { item_id: String(page.sheet_id), item_index: page.page_index, started_at: iso(now) },
+        });
+      }
+    }
+    if (count.done > 0) await addUp(tx, batchId, count, now);
+    const milestone = count.done > 0 ? await milestoneOf(tx, batchId, count.done, now) : [];
+    return { logged: await append(tx, batchId, [...events, ...milestone], now), claimed: toRead };
+  });
+  announce(logged as Logged[]);
+  return claimed;
+}
+
+/** Marks a page as being read; returns its attempts so far with this one, 0 when it is done already. */
+async function claim(tx: Tx, page: PagesTable, now: number): Promise<number> {
+  const claimed = await tx
+    .updateTable('pages')
+    .set((eb) => ({ state: 'reading', attempts: eb('attempts', '+', 1), started_at: now }))
+    .where('sheet_id', '=', page.sheet_id)
+    .where('state', 'in', ['waiting', 'reading'])
+    .executeTakeFirst();
+  if (claimed.numUpdatedRows !== 1n) return 0;
+  const row = await tx
+    .selectFrom('pages')
+    .select('attempts')
+    .where('sheet_id', '=', page.sheet_id)
+    .executeTakeFirstOrThrow();
+  return row.attempts;
+}
+
+async function keepReading(
+  tx: Tx,
+  { db }: StepDeps,
+  batch_id: string,
+  told: Extract<Told, { ok: true }>,
+): Promise<void> {
+  const { reading, page } = told;
+  const sheet = reading.kind === 'sheet' ? reading : null;
+  await db.upsert(tx, 'readings', [
+    {
+      sheet_id: page.sheet_id,
+      engine_version: ENGINE_VERSION,
+      template_id: sheet?.template_id ?? null,
+      template_version: sheet?.template_version ?? null,
+      image_sha256: told.sha256,
+      content: JSON.stringify(reading),
+      created_at: told.at,
+    },
+  ]);
+  if (!sheet) return;
+  // Unscored until the final load, so that the office sees whose sheets have come.
+  const { roll, variant, correct: _, ...seen } = scoreSheet(sheet, null);
+  await db.upsert(tx, 'results', [
+    {
+      sheet_id: page.sheet_id,
+      batch_id,
+      task_id: null,
+      key_id: null,
+      key_version: null,
+      roll,
+      variant,
+      score: null,
+      max_score: null,
+      correct: null,
+      wrong: null,
+      blank: seen.blank,
+      multiple: seen.multiple,
+      doubtful: seen.doubtful,
+    },
+  ]);
+}
+
+const itemEvent = (told: Told): LoggedEvent =>
+  told.ok
+    ? {
+        type: 'item.completed',
+        data: {
+          item_id: String(told.page.sheet_id),
+          item_index: told.page.page_index,
+          sheet_id: String(told.page.sheet_id),
+          duration_ms: told.durationMs,
+          completed_at: iso(told.at),
+        },
+      }
+    : {
+        type: 'item.failed',
+        data: {
+          item_id: String(told.page.sheet_id),
+          item_index: told.page.page_index,
+          error_message: told.reason,
+          retry_count: Math.max(0, told.page.attempts),
+          will_retry: false,
+        },
+      };
+
+async function addUp(
+  tx: Tx,
+  batchId: string,
+  count: { done: number; covers: number; blank: number; failed: number },
+  now: number,
+): Promise<void> {
+  await tx
+    .updateTable('batches')
+    .set((eb) => ({
+      done_pages: eb('done_pages', '+', count.done),
+      covers: eb('covers', '+', count.covers),
+      blank_pages: eb('blank_pages', '+', count.blank),
+      failed_sheets: eb('failed_sheets', '+', count.failed),
+      processing_started_at: eb.fn.coalesce('processing_started_at', eb.val(now)),
+    }))
+    .where('batch_id', '=', batchId)
+    .execute();
+}
+
+/** One message for each twentieth of the batch: the log of a big batch stays as short as that of a small one. */
+async function milestoneOf(tx: Tx, batchId: string, added: number, now: number): Promise<LoggedEvent[]> {
+  const batch = await tx
+    .selectFrom('batches')
+    .select(['done_pages', 'total_pages', 'covers'])
+    .where('batch_id', '=', batchId)
+    .executeTakeFirstOrThrow();
+  const twentieth = (pages: number) => Math.floor((pages * 20) / Math.max(1, batch.total_pages));
+  if (twentieth(batch.done_pages) === twentieth(batch.done_pages - added)) return [];
+  const message = `Progress: ${batch.done_pages - batch.covers}/${batch.total_pages - batch.covers} sheets completed`;
+  // 100 % is said when the pages are organised: that stage's end comes first.
+  const percentage = Math.min(99.9, (batch.done_pages / batch.total_pages) * 100);
+  return [
+    {
+      type: 'progress',
+      data: await progressData(tx, batchId, { stage: 'processing_sheets', message, percentage }, now),
+    },
+  ];
+}

@@ -1,0 +1,252 @@
+// From readings to rows of record: each sheet's marks against its task's key. Collecting counts what was read, the CSV
+// files hold every row exactly as the database will, and the load takes them in one transaction: results of record
+// appear whole or not at all.
+
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { access, mkdir, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { finished } from 'node:stream/promises';
+import type { KeyContent } from '../../shared/protocol/key.ts';
+import type { Reading } from '../../shared/protocol/reading.ts';
+import type { Stage } from '../../shared/protocol/stage.ts';
+import { scoreSheet } from '../../shared/scoring/score.ts';
+import type { AnswersTable, BatchesTable, Database, ResultsTable } from '../adapters/database.ts';
+import { beginStage, endStage, tell } from '../progress/log.ts';
+import type { Step, StepDeps } from './steps.ts';
+
+const RESULT_COLUMNS = [
+  'sheet_id',
+  'batch_id',
+  'task_id',
+  'key_id',
+  'key_version',
+  'roll',
+  'variant',
+  'score',
+  'max_score',
+  'correct',
+  'wrong',
+  'blank',
+  'multiple',
+  'doubtful',
+] as const satisfies readonly (keyof ResultsTable)[];
+const ANSWER_COLUMNS = [
+  'sheet_id',
+  'question',
+  'value',
+  'confidence',
+  'flags',
+  'accepted',
+  'correct',
+  'points',
+] as const satisfies readonly (keyof AnswersTable)[];
+
+/** One RFC 4180 line; NULL is an unquoted \N, which no quoted text can be mistaken for. */
+const line = (cells: readonly (string | number | null)[]): string =>
+  `${cells.map((cell) => (cell === null ? '\\N' : typeof cell === 'number' ? String(cell) : `"${cell.replaceAll('"', '""')}"`)).join(',')}\n`;
+
+async function start(deps: StepDeps, batchId: string, stage: Stage, message: string): Promise<void> {
+  const { db, announce } = deps;
+  announce(
+    await db.write(async (tx) => {
+      const at = Date.now();
+      return (await beginStage(db, tx, batchId, stage, at, at))
+        ? tell(tx, batchId, { stage, message, percentage: 0 }, at)
+        : [];
+    }),
+  );
+}
+
+async function finish(deps: StepDeps, batchId: string, stage: Stage, message: string): Promise<void> {
+  const { db, announce } = deps;
+  announce(
+    await db.write(async (tx) => {
+      const at = Date.now();
+      return (await endStage(tx, batchId, stage, at)) ? tell(tx, batchId, { stage, message, percentage: 100 }, at) : [];
+    }),
+  );
+}
+
+export const collect: Step = async (batch, deps) => {
+  const began = performance.now();
+  await start(deps, batch.batch_id, 'collecting_results', 'Collecting results');
+  const { n } = await deps.db.sql
+    .selectFrom('readings')
+    .innerJoin('pages', 'pages.sheet_id', 'readings.sheet_id')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('batch_id', '=', batch.batch_id)
+    .where('kind', '=', 'sheet')
+    .executeTakeFirstOrThrow();
+  const took = ((performance.now() - began) / 1000).toFixed(2);
+  await finish(deps, batch.batch_id, 'collecting_results', `Collected all ${n} results in ${took}s`);
+  return 'done';
+};
+
+interface KeyOfTask {
+  key_id: string;
+  version: number;
+  content: KeyContent;
+}
+
+/** The newest published key of each task, by task id. */
+export async function keysOf(db: Database, taskIds: readonly string[]): Promise<Map<string, KeyOfTask>> {
+  if (taskIds.length === 0) return new Map();
+  const rows = await db.sql
+    .selectFrom('tasks')
+    .innerJoin('answer_keys', 'answer_keys.key_id', 'tasks.key_id')
+    .select(['task_id', 'answer_keys.key_id', 'version', 'content'])
+    .where('task_id', 'in', taskIds)
+    .where('state', '=', 'published')
+    .orderBy('version')
+    .execute();
+  return new Map(
+    rows.map((row) => [
+      row.task_id,
+      { key_id: row.key_id, version: row.version, content: JSON.parse(row.content) as KeyContent },
+    ]),
+  );
+}
+
+const SHEETS_AT_ONCE = 250;
+
+async function writeFiles(batch: BatchesTable, deps: StepDeps): Promise<{ sheets: number; answers: number }> {
+  const { db, workFolder } = deps;
+  const folder = path.join(workFolder, batch.batch_id);
+  await mkdir(folder, { recursive: true });
+  // Written under another name first: a file with the right name is a whole one.
+  const part = (name: string) => path.join(folder, `${name}.${process.pid}.part`);
+  const results = createWriteStream(part('results.csv'));
+  const answers = createWriteStream(part('answers.csv'));
+  const put = async (stream: typeof results, text: string) => {
+    if (!stream.write(text)) await once(stream, 'drain');
+  };
+  const count = { sheets: 0, answers: 0 };
+  const groups = await db.sql
+    .selectFrom('sheet_groups')
+    .select('task_id')
+    .where('batch_id', '=', batch.batch_id)
+    .execute();
+  const keys = await keysOf(db, [...new Set(groups.flatMap((group) => group.task_id ?? []))]);
+  for (let after = -1; ; ) {
+    const rows = await db.sql
+      .selectFrom('pages')
+      .innerJoin('readings', 'readings.sheet_id', 'pages.sheet_id')
+      .select(['pages.sheet_id', 'page_index', 'task_id', 'content'])
+      .where('batch_id', '=', batch.batch_id)
+      .where('kind', '=', 'sheet')
+      .where('page_index', '>', after)
+      .orderBy('page_index')
+      .limit(SHEETS_AT_ONCE)
+      .execute();
+    const last = rows.at(-1);
+    if (!last) break;
+    after = last.page_index;
+    let answerLines = '';
+    let resultLines = '';
+    for (const row of rows) {
+      const reading = JSON.parse(row.content) as Reading;
+      if (reading.kind !== 'sheet') continue;
+      const key = row.task_id === null ? undefined : keys.get(row.task_id);
+      const score = scoreSheet(reading, key?.content ?? null);
+      resultLines += line([
+        row.sheet_id,
+        batch.batch_id,
+        row.task_id,
+        key?.key_id ?? null,
+        key?.version ?? null,
+        score.roll,
+        score.variant,
+        score.score,
+        score.max_score,
+        score.correct,
+        score.wrong,
+        score.blank,
+        score.multiple,
+        score.doubtful,
+      ]);
+      for (const a of score.answers) {
+        const correct = a.correct === null ? null : Number(a.correct);
+        answerLines += line([
+          row.sheet_id,
+          a.question,
+          a.value,
+          a.confidence,
+          a.flags.join(' '),
+          a.accepted,
+          correct,
+          a.points,
+        ]);
+      }
+      count.sheets++;
+      count.answers += score.answers.length;
+    }
+    await put(results, resultLines);
+    await put(answers, answerLines);
+  }
+  for (const [stream, name] of [
+    [results, 'results.csv'],
+    [answers, 'answers.csv'],
+  ] as const) {
+    stream.end();
+    await finished(stream);
+    await rename(part(name), path.join(folder, name));
+  }
+  return count;
+}
+
+export const writeCsv: Step = async (batch, deps) => {
+  await start(deps, batch.batch_id, 'generating_csv', 'Generating CSV files');
+  const { sheets, answers } = await writeFiles(batch, deps);
+  await finish(deps, batch.batch_id, 'generating_csv', `CSV generation complete: ${sheets} sheets, ${answers} answers`);
+  return 'done';
+};
+
+export const load: Step = async (batch, deps) => {
+  const { db, announce, workFolder } = deps;
+  const { batch_id } = batch;
+  await start(deps, batch_id, 'loading_database', 'Loading to database');
+  const file = (name: string) => path.join(workFolder, batch_id, name);
+  // The step before may have run on a machine that is gone.
+  await access(file('answers.csv')).catch(() => writeFiles(batch, deps));
+  const began = performance.now();
+  announce(
+    await db.write(async (tx) => {
+      const sheetIds = tx.selectFrom('pages').select('sheet_id').where('batch_id', '=', batch_id);
+      await tx.deleteFrom('answers').where('sheet_id', 'in', sheetIds).execute();
+      await tx.deleteFrom('results').where('batch_id', '=', batch_id).execute();
+      const sheets = await db.bulkLoad(tx, 'results', RESULT_COLUMNS, file('results.csv'));
+      const answers = await db.bulkLoad(tx, 'answers', ANSWER_COLUMNS, file('answers.csv'));
+      const doubtful = await tx
+        .selectFrom('results')
+        .select((eb) => eb.fn.countAll<number>().as('n'))
+        .where('batch_id', '=', batch_id)
+        .where('doubtful', '>', 0)
+        .executeTakeFirstOrThrow();
+      await tx
+        .updateTable('batches')
+        .set({ total_answers: answers, doubtful_sheets: Number(doubtful.n) })
+        .where('batch_id', '=', batch_id)
+        .execute();
+      const at = Date.now();
+      if (!(await endStage(tx, batch_id, 'loading_database', at))) return [];
+      const took = Math.round(performance.now() - began);
+      const message = `Database load completed: ${sheets} sheets, ${answers} answers in ${took}ms`;
+      return tell(tx, batch_id, { stage: 'loading_database', message, percentage: 100 }, at);
+    }),
+  );
+  return 'done';
+};
+
+export const cleanUp: Step = async (batch, deps) => {
+  await start(deps, batch.batch_id, 'cleanup', 'Cleaning up batch files');
+  await rm(path.join(deps.workFolder, batch.batch_id), { recursive: true, force: true });
+  const covers = `${batch.covers} QR ${batch.covers === 1 ? 'cover' : 'covers'}`;
+  await finish(
+    deps,
+    batch.batch_id,
+    'cleanup',
+    `Batch cleanup completed: ${covers}, working files deleted, upload kept`,
+  );
+  return 'done';
+};
