@@ -1,0 +1,96 @@
+// Composition root of an API process: config → adapters → recovery → app → listen, and the same backwards at the end.
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import os from 'node:os';
+import { openDatabase } from './adapters/open-database.ts';
+import { briefConnection, openQueues } from './adapters/redis.ts';
+import { createSessions, firstAdmin, signingSecret } from './auth/sessions.ts';
+import { loadConfig } from './config.ts';
+import { onEnd, report } from './ending.ts';
+import { createApp } from './http/app.ts';
+import { wakeBatch } from './pipeline/flow.ts';
+import { batchOfChannel, CHANNELS, createAnnounce } from './progress/announce.ts';
+import { createFeeds } from './progress/feeds.ts';
+import { storeBuiltIns } from './templates.ts';
+import { openBlobs } from './uploads/blobs.ts';
+import { dropLeases } from './uploads/ledger.ts';
+import { recoverUploads } from './uploads/recover.ts';
+
+const config = loadConfig(process.env);
+if (config.redis === null)
+  throw new Error('Set REDIS_URL, or start Sheaf with the launcher (npm start), which brings its own Redis.');
+
+const db = await openDatabase(config.database);
+await db.migrate();
+await storeBuiltIns(db);
+const secret = await signingSecret(db);
+const admin = await firstAdmin(db, config.adminPassword ?? undefined);
+const blobs = await openBlobs(config.blobDir);
+
+const redis = briefConnection(config.redis);
+const subscriber = briefConnection(config.redis);
+redis.on('error', () => undefined);
+subscriber.on('error', () => undefined);
+const queues = openQueues(redis);
+const announce = createAnnounce(redis);
+const feeds = createFeeds(db, report);
+subscriber.on('ready', () => subscriber.psubscribe(CHANNELS).catch(() => undefined));
+subscriber.on('pmessage', (_pattern: string, channel: string) => feeds.poke(batchOfChannel(channel)));
+
+const closing = new AbortController();
+const server = createServer();
+// A chunk on a slow line takes as long as it takes; a socket on which nothing moves is cut.
+server.requestTimeout = 0;
+server.headersTimeout = 30_000;
+server.keepAliveTimeout = 65_000;
+
+await new Promise<void>((resolve, reject) => {
+  server.once('error', reject);
+  server.listen(config.port, config.host, resolve);
+});
+const { port } = server.address() as AddressInfo;
+const instance = `${os.hostname()}:${port}`;
+await dropLeases(db, instance);
+
+const wake = (batchId: string): void => {
+  // Lost when Redis is away: the reconciler finds the batch.
+  wakeBatch(queues, batchId).catch(() => undefined);
+};
+const { app } = createApp({
+  db,
+  blobs,
+  announce,
+  wake,
+  secret,
+  instance,
+  report,
+  feeds,
+  closing: closing.signal,
+  sessions: createSessions(db, secret),
+  webDir: config.webDir,
+  async check() {
+    await db.sql.selectFrom('settings').select('name').limit(1).execute();
+    await redis.ping();
+  },
+});
+server.on('request', app);
+await recoverUploads({ db, blobs, announce, wake }, report);
+
+process.send?.({ ready: true, port, ...(admin ? { firstAdmin: admin } : {}) });
+console.log(
+  JSON.stringify({ time: new Date().toISOString(), level: 'info', message: `listening on ${config.host}:${port}` }),
+);
+
+onEnd(async () => {
+  closing.abort();
+  server.close();
+  server.closeIdleConnections();
+  await new Promise<void>((resolve) => {
+    server.once('close', resolve);
+    setTimeout(() => server.closeAllConnections(), 3000).unref();
+  });
+  await queues.close();
+  redis.disconnect();
+  subscriber.disconnect();
+  await db.close();
+}, 7000);

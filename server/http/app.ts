@@ -1,0 +1,55 @@
+// The HTTP application: everything it answers, in one list.
+import express, { type Express } from 'express';
+import type { Sessions } from '../auth/sessions.ts';
+import { sha256 } from '../auth/sessions.ts';
+import { refuse } from '../problem.ts';
+import { authRoutes } from './auth.ts';
+import { batchRoutes } from './batches.ts';
+import { createRoutes, problems, type Routes } from './routes.ts';
+import { type StreamDeps, streamRoutes } from './stream.ts';
+import { type UploadRouteDeps, uploadRoutes } from './uploads.ts';
+import { webRoutes } from './web.ts';
+
+export interface AppDeps extends UploadRouteDeps, StreamDeps {
+  sessions: Sessions;
+  webDir: string;
+  /** rejects when something that serving needs is away, saying what */
+  check: () => Promise<void>;
+}
+
+export function createApp(deps: AppDeps): { app: Express; routes: Routes } {
+  const { db } = deps;
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('trust proxy', 'loopback');
+  app.set('etag', false);
+  app.use('/api', express.json({ limit: '4mb' }), express.urlencoded({ extended: false, limit: '64kb' }));
+  const routes = createRoutes(app, {
+    sessions: deps.sessions,
+    async uploadOfToken(token) {
+      const row = await db.sql
+        .selectFrom('uploads')
+        .select('upload_id')
+        .where('token_hash', '=', sha256(token))
+        .executeTakeFirst();
+      return row?.upload_id ?? null;
+    },
+  });
+  authRoutes(routes, deps.sessions);
+  uploadRoutes(routes, deps);
+  batchRoutes(routes, deps);
+  streamRoutes(routes, deps);
+  routes.open('GET /healthz', (_req, res) => res.json({ ok: true }));
+  routes.open('GET /readyz', async (_req, res) => {
+    await deps
+      .check()
+      .catch((error: unknown) => refuse('UNAVAILABLE', `Not ready: ${String(error)}.`, { retryAfter: 5 }));
+    res.json({ ok: true });
+  });
+  app.use('/api', (req) =>
+    refuse('NOT_FOUND', `There is no ${req.method} ${req.originalUrl.split('?')[0]}. The README names the routes.`),
+  );
+  webRoutes(app, deps.webDir);
+  app.use(problems(deps.report));
+  return { app, routes };
+}

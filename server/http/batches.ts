@@ -1,0 +1,164 @@
+// What the office asks for: lists, one batch, its groups and sheets, images, exports; the bin; tasks and keys.
+import { once } from 'node:events';
+import * as v from 'valibot';
+import { BatchQuery, SheetQuery } from '../../shared/protocol/batch.ts';
+import { NewKey, NewTask } from '../../shared/protocol/key.ts';
+import type { Database } from '../adapters/database.ts';
+import { binBatch, purgeBatch, restoreBatch } from '../batches/bin.ts';
+import { hasEnded } from '../batches/life.ts';
+import {
+  batchDetail,
+  findPage,
+  findVisible,
+  listBatches,
+  listGroups,
+  listSheets,
+  sheetDetail,
+} from '../batches/queries.ts';
+import { findKey, findTask, publishKey, saveTask } from '../batches/tasks.ts';
+import { writeExport } from '../exports/csv.ts';
+import { refuse } from '../problem.ts';
+import { iso } from '../progress/log.ts';
+import { snapshot } from '../progress/snapshot.ts';
+import type { Blobs } from '../uploads/blobs.ts';
+import { readEntry } from '../uploads/zip.ts';
+import { parse, type Routes } from './routes.ts';
+
+const ExportQuery = v.object({ format: v.optional(v.picklist(['wide', 'long'], 'use wide or long'), 'wide') });
+const DeleteQuery = v.object({ purge: v.optional(v.picklist(['true', 'false'], 'use true or false'), 'false') });
+
+/** By the bytes, because names lie. */
+function imageType(bytes: Buffer): string {
+  if (bytes[0] === 0xff && bytes[1] === 0xd8) return 'image/jpeg';
+  if (bytes.subarray(1, 4).toString('latin1') === 'PNG') return 'image/png';
+  if (bytes.subarray(8, 12).toString('latin1') === 'WEBP') return 'image/webp';
+  const order = bytes.subarray(0, 2).toString('latin1');
+  return order === 'II' || order === 'MM' ? 'image/tiff' : 'application/octet-stream';
+}
+
+export function batchRoutes(routes: Routes, { db, blobs }: { db: Database; blobs: Blobs }): void {
+  routes.on('GET /api/batches', async (req, res, { user }) => {
+    res.json(await listBatches(db, user, parse(BatchQuery, req.query, 'query')));
+  });
+
+  routes.on('GET /api/batches/:batch_id/status', async (req, res, { user }) => {
+    res.json(await batchDetail(db, await findVisible(db, user, String(req.params.batch_id))));
+  });
+
+  routes.on('GET /api/batches/:batch_id/progress', async (req, res, { user }) => {
+    const batch = await findVisible(db, user, String(req.params.batch_id));
+    const detail = await batchDetail(db, batch);
+    const items = await snapshot(db, batch.batch_id);
+    const now = Date.now();
+    const end = batch.processing_completed_at ?? now;
+    const seconds = (from: number) => Math.max(0, Math.round((end - from) / 100) / 10);
+    const stage = detail.stages.find((s) => s.stage === detail.stage);
+    res.set('Cache-Control', 'no-store').json({
+      batch_id: batch.batch_id,
+      status: batch.status,
+      stage: batch.stage,
+      message: batch.message,
+      progress_percentage: batch.progress_percentage,
+      sheets_total: detail.total_sheets,
+      sheets_total_final: batch.uploaded_at !== null && batch.total_pages > 0 && batch.done_pages >= batch.total_pages,
+      sheets_processed: detail.processed_sheets,
+      failed_sheets: batch.failed_sheets,
+      elapsed_seconds: seconds(batch.first_byte_at ?? batch.created_at),
+      stage_elapsed_seconds: stage ? seconds(Date.parse(stage.started_at)) : 0,
+      timestamp: iso(now),
+      items,
+      last_event_id: String(batch.event_seq),
+    });
+  });
+
+  routes.on('GET /api/batches/:batch_id/groups', async (req, res, { user }) => {
+    res.json({ items: await listGroups(db, await findVisible(db, user, String(req.params.batch_id))) });
+  });
+
+  routes.on('GET /api/batches/:batch_id/sheets', async (req, res, { user }) => {
+    const batch = await findVisible(db, user, String(req.params.batch_id));
+    res.json(await listSheets(db, batch, parse(SheetQuery, req.query, 'query')));
+  });
+
+  routes.on('GET /api/batches/:batch_id/sheets/:sheet_id', async (req, res, { user }) => {
+    const batch = await findVisible(db, user, String(req.params.batch_id));
+    res.json(await sheetDetail(db, batch, String(req.params.sheet_id)));
+  });
+
+  routes.on('GET /api/batches/:batch_id/sheets/:sheet_id/image', async (req, res, { user }) => {
+    const batch = await findVisible(db, user, String(req.params.batch_id));
+    const page = await findPage(db, batch, String(req.params.sheet_id));
+    const upload = await db.sql
+      .selectFrom('uploads')
+      .select('upload_id')
+      .where('batch_id', '=', batch.batch_id)
+      .executeTakeFirstOrThrow();
+    const file = await blobs.open(upload.upload_id, 'read');
+    try {
+      const entry = await readEntry(file, { ...page, offset: page.file_offset, compressedSize: page.compressed_size });
+      if (!entry.ok) return refuse('IMAGE_REFUSED', `${page.name}: ${entry.reason}.`);
+      return res
+        .set({ 'Cache-Control': 'private, max-age=31536000, immutable', 'X-Content-Type-Options': 'nosniff' })
+        .type(imageType(entry.bytes))
+        .send(entry.bytes);
+    } finally {
+      await file.close();
+    }
+  });
+
+  routes.on('GET /api/batches/:batch_id/export', async (req, res, { user }) => {
+    const batch = await findVisible(db, user, String(req.params.batch_id));
+    const { format } = parse(ExportQuery, req.query, 'query');
+    if (!hasEnded(batch.status) || batch.status === 'failed') {
+      refuse(
+        'CONFLICT',
+        `Batch ${batch.batch_id} is ${batch.status}: results of record exist when it has completed. Wait for that, then export.`,
+      );
+    }
+    const gone = new AbortController();
+    res.on('close', () => gone.abort());
+    const name = batch.name.replace(/[^\w.-]+/g, '_').slice(0, 100);
+    res.set('Content-Disposition', `attachment; filename="${name}-${format}.csv"`).type('text/csv; charset=utf-8');
+    await writeExport(db, batch, format, res, gone.signal).catch((error: unknown) => {
+      if (!gone.signal.aborted) throw error;
+    });
+    if (!res.writableFinished && !gone.signal.aborted) await once(res, 'finish');
+  });
+
+  routes.on('DELETE /api/batches/:batch_id', async (req, res, { user }) => {
+    const batch = await findVisible(db, user, String(req.params.batch_id));
+    const purge = parse(DeleteQuery, req.query, 'query').purge === 'true';
+    if (purge) await purgeBatch(db, blobs, user, batch);
+    else await binBatch(db, user, batch);
+    res.json({ batch_id: batch.batch_id, deleted: true, purged: purge });
+  });
+
+  routes.on('POST /api/batches/:batch_id/restore', async (req, res, { user }) => {
+    const batch = await findVisible(db, user, String(req.params.batch_id));
+    await restoreBatch(db, user, batch);
+    res.json(await batchDetail(db, await findVisible(db, user, batch.batch_id)));
+  });
+
+  routes.on('POST /api/answer-keys', async (req, res, { user }) => {
+    const key = parse(NewKey, req.body, 'answer key');
+    res.status(201).json(await publishKey(db, user, key.key_id, key.content));
+  });
+  routes.on('GET /api/answer-keys/:key_id', async (req, res) => {
+    res.json(await findKey(db, String(req.params.key_id)));
+  });
+  routes.on('POST /api/tasks', async (req, res, { user }) => {
+    res.status(201).json(await saveTask(db, user, parse(NewTask, req.body, 'task')));
+  });
+  routes.on('GET /api/tasks/:task_id', async (req, res) => {
+    res.json(await findTask(db, String(req.params.task_id)));
+  });
+  routes.on('GET /api/templates', async (_req, res) => {
+    const rows = await db.sql
+      .selectFrom('templates')
+      .select(['template_id', 'version'])
+      .orderBy('template_id')
+      .orderBy('version')
+      .execute();
+    res.json({ items: rows });
+  });
+}
