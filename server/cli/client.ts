@@ -115,7 +115,10 @@ function createClient(url: string, username: string, password: string) {
     const total = chunkCount(upload.size, upload.chunk_size);
     const isHeld = (index: number): boolean => upload.held.some(([from, to]) => from <= index && index <= to);
     const order = [total - 1, ...Array.from({ length: total - 1 }, (_, index) => index)];
-    for (const index of order.filter((at) => !isHeld(at))) onChunk?.(await sendChunk(upload, bytes, index));
+    for (const index of order.filter((at) => !isHeld(at))) {
+      const answer = await sendChunk(upload, bytes, index);
+      onChunk?.(answer);
+    }
     await call(SealAnswer, 'POST', `/api/batches/uploads/${upload.upload_id}/seal`);
     return upload;
   }

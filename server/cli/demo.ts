@@ -1,0 +1,266 @@
+// The demonstration: draws a batch whose every answer is known, sends it through the public API as any client would,
+// shows what the stream tells, and compares every answer that was read with what was drawn.
+import { randomUUID } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import * as v from 'valibot';
+import yazl from 'yazl';
+import { type SampleBatch, type SamplePage, sampleBatch } from '../../shared/corpus/sample.ts';
+import type { BatchDetail, SheetRow } from '../../shared/protocol/batch.ts';
+import { SheetList } from '../../shared/protocol/batch.ts';
+import { OMITTED } from '../../shared/protocol/export.ts';
+import type { NewTask } from '../../shared/protocol/key.ts';
+import { KeyAnswer, TaskAnswer } from '../../shared/protocol/key.ts';
+import { BatchProgress, ProgressEvent } from '../../shared/protocol/stream.ts';
+import { MB } from '../../shared/protocol/upload.ts';
+import { encodeJpeg } from '../adapters/decode.ts';
+import type { Config } from '../config.ts';
+import { Refusal } from '../refusal.ts';
+import type { Client } from './client.ts';
+import { ApiRefusal, signIn } from './client.ts';
+import { parseCsv } from './csv.ts';
+
+const COVERS = 3;
+const SHEETS = 51;
+const QUESTIONS = 150;
+const DPI = 200;
+/** What office scanners write. */
+const JPEG_QUALITY = 85;
+/** Small, so that a batch of a few MB shows several chunks. */
+const DEMO_CHUNK = MB;
+const LONGEST_MS = 10 * 60_000;
+
+interface Login {
+  username: string;
+  password: string;
+}
+
+const StoredLogin = v.object({ username: v.string(), password: v.string() });
+
+/** How the demo signs in: with the password the operator chose, or the one made at the first start, which it keeps in
+ *  `demo-login` in the data folder, readable by its owner alone.
+ *  @throws Refusal when the first start was not the demo's, so that nobody told it the password */
+export function demoLogin(config: Config, firstAdmin: Login | null): Login {
+  const file = path.join(config.dataDir, 'demo-login');
+  if (config.adminPassword !== null) return { username: 'admin', password: config.adminPassword };
+  if (firstAdmin) {
+    fs.rmSync(file, { force: true });
+    fs.writeFileSync(file, JSON.stringify(firstAdmin), { mode: 0o600 });
+    return firstAdmin;
+  }
+  if (fs.existsSync(file)) return v.parse(StoredLogin, JSON.parse(fs.readFileSync(file, 'utf8')));
+  throw new Refusal(
+    "The demo does not know this data folder's admin password: set SHEAF_ADMIN_PASSWORD=password, or give it a folder of its own with SHEAF_DATA=folder.",
+  );
+}
+
+// ── a terminal ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+const say = (line = ''): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+/** On a terminal one line that is redrawn; in a log a line at each quarter. */
+function progressLine(name: string) {
+  const tty = process.stdout.isTTY;
+  let shown = -1;
+  let open = false;
+  return {
+    show(share: number, text: string): void {
+      const percent = Math.floor(Math.min(1, share) * 100);
+      const step = tty ? percent : Math.floor(percent / 25) * 25;
+      if (step <= shown) return;
+      shown = step;
+      const filled = Math.round(Math.min(1, share) * 24);
+      const line = `  ${name.padEnd(20)} ${'█'.repeat(filled)}${'░'.repeat(24 - filled)} ${String(percent).padStart(3)} %  ${text}`;
+      process.stdout.write(tty ? `\r${line}\u001b[K` : `${line}\n`);
+      open = tty;
+    },
+    end(): void {
+      if (open) process.stdout.write('\n');
+      open = false;
+    },
+  };
+}
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+
+// ── the batch ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+async function drawZip(pages: readonly SamplePage[]): Promise<Buffer> {
+  const zip = new yazl.ZipFile();
+  const line = progressLine('drawing');
+  for (const [index, page] of pages.entries()) {
+    zip.addBuffer(await encodeJpeg(page.draw(DPI), JPEG_QUALITY), page.name, { compress: false });
+    line.show((index + 1) / pages.length, `${index + 1} of ${pages.length} pages`);
+  }
+  line.end();
+  zip.end();
+  const parts: Buffer[] = [];
+  for await (const part of zip.outputStream) parts.push(part as Buffer);
+  return Buffer.concat(parts);
+}
+
+async function exists(client: Client, address: string): Promise<boolean> {
+  const response = await client.request('GET', address);
+  await response.body?.cancel();
+  return response.ok;
+}
+
+/** A second demo meets the tasks of the first: they are the same. */
+async function makeTasks(client: Client, { tasks, template }: SampleBatch): Promise<void> {
+  for (const { task_id, key } of tasks) {
+    if (await exists(client, `/api/tasks/${task_id}`)) continue;
+    const key_id = `demo-${task_id}`;
+    if (!(await exists(client, `/api/answer-keys/${key_id}`))) {
+      await client.call(KeyAnswer, 'POST', '/api/answer-keys', { key_id, content: key });
+    }
+    const task: NewTask = { task_id, exam: 'Demo exam', centre: 'Demo centre', template_id: template.id, key_id };
+    await client.call(TaskAnswer, 'POST', '/api/tasks', task);
+  }
+}
+
+/** Prints a batch's stages as they come. A stage's line is begun by its first event. */
+async function showStages(client: Client, batchId: string): Promise<void> {
+  let stage = '';
+  let line = progressLine('');
+  for await (const event of client.follow(batchId, LONGEST_MS)) {
+    if (event.type === 'progress') {
+      const now = v.parse(ProgressEvent, event.data);
+      if (now.stage !== stage) {
+        line.end();
+        line = progressLine(now.stage);
+        stage = now.stage;
+      }
+      line.show(now.progress_percentage / 100, now.message);
+    } else if (event.type === 'batch.progress' && stage === 'processing_sheets') {
+      const now = v.parse(BatchProgress, event.data);
+      const rate = now.throughput_rate > 0 ? `, ${Math.round(now.throughput_rate)} a minute` : '';
+      line.show(now.percentage / 100, `${now.completed_items} of ${now.total_items} pages${rate}`);
+    }
+  }
+  line.end();
+}
+
+// ── the result ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+const mean = (values: readonly number[]): string =>
+  values.length === 0 ? '–' : (values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(1);
+
+function printTable(batch: BatchDetail, sheets: readonly SheetRow[]): void {
+  const row = (cells: readonly (string | number)[]): string =>
+    `  ${cells.map((cell, at) => (at === 0 ? String(cell).padEnd(10) : String(cell).padStart(9))).join('')}`;
+  const line = (name: string, of: readonly SheetRow[]): string => {
+    const scores = of.flatMap((sheet) => (sheet.score === null ? [] : [sheet.score]));
+    const failed = of.filter((sheet) => sheet.status === 'failed').length;
+    const doubtful = of.reduce((sum, sheet) => sum + sheet.doubtful, 0);
+    const ends = scores.length === 0 ? ['–', '–'] : [Math.min(...scores), Math.max(...scores)];
+    return row([name, of.length, failed, mean(scores), ...ends, doubtful]);
+  };
+  say();
+  say(row(['task', 'sheets', 'failed', 'mean', 'lowest', 'highest', 'doubtful']));
+  for (const task of [...new Set(sheets.map((sheet) => sheet.task_id))]) {
+    say(
+      line(
+        task ?? 'none',
+        sheets.filter((sheet) => sheet.task_id === task),
+      ),
+    );
+  }
+  say(line('all', sheets));
+  say();
+  const times = [batch.extraction_duration_ms, batch.omr_duration_ms, batch.total_duration_ms].map((ms) => ms ?? 0);
+  const [extraction = 0, omr = 0, total = 0] = times;
+  say(`  ${batch.status}: first page after ${seconds(extraction)}, reading ${seconds(omr)}, in all ${seconds(total)}`);
+}
+
+/** @returns what differs from the drawing, a line each; nothing when every answer, roll number and variant is right */
+function compare(pages: readonly SamplePage[], sheets: readonly SheetRow[], long: string, wide: string): string[] {
+  const wrong: string[] = [];
+  const answers = new Map<string, string>();
+  for (const { sheet_id, question, value = '' } of parseCsv(long)) {
+    answers.set(`${sheet_id} ${Number(question)}`, value === OMITTED ? '' : value);
+  }
+  const byName = new Map(sheets.map((sheet) => [path.basename(sheet.name), sheet]));
+  const wideRolls = parseCsv(wide).map((record) => record.roll ?? '');
+  let compared = 0;
+  for (const { name, truth } of pages) {
+    if (!truth) continue;
+    const sheet = byName.get(path.basename(name));
+    if (sheet?.status !== 'read') {
+      wrong.push(`${name}: not read${sheet?.error_message ? ` (${sheet.error_message})` : ''}`);
+      continue;
+    }
+    if (sheet.roll !== truth.roll) wrong.push(`${name}: roll number ${truth.roll} was read as ${sheet.roll}`);
+    if (sheet.variant !== truth.variant) wrong.push(`${name}: variant ${truth.variant} was read as ${sheet.variant}`);
+    if (!wideRolls.includes(truth.roll)) wrong.push(`${name}: no line of the wide CSV has roll number ${truth.roll}`);
+    for (const [index, drawn] of truth.answers.entries()) {
+      const read = answers.get(`${sheet.sheet_id} ${index + 1}`);
+      compared++;
+      if (read !== drawn) wrong.push(`${name}: question ${index + 1}, drawn '${drawn}', read '${read ?? 'no line'}'`);
+    }
+  }
+  if (wideRolls.length !== SHEETS) wrong.push(`the wide CSV has ${wideRolls.length} lines instead of ${SHEETS}`);
+  if (compared !== SHEETS * QUESTIONS) wrong.push(`${compared} answers were compared instead of ${SHEETS * QUESTIONS}`);
+  return wrong;
+}
+
+async function signInOrRefuse(url: string, { username, password }: Login): Promise<Client> {
+  try {
+    return await signIn(url, username, password);
+  } catch (error) {
+    if (!(error instanceof ApiRefusal) || error.status !== 401) throw error;
+    throw new Refusal(
+      `The demo cannot sign in as ${username}: set SHEAF_ADMIN_PASSWORD to this data folder's admin password, or give the demo a folder of its own with SHEAF_DATA=folder.`,
+    );
+  }
+}
+
+/** Runs the demonstration against a server that is up.
+ *  @returns true when all sheets were read, none failed, and every answer equals what was drawn */
+export async function runDemo({ url, exit, ...login }: Login & { url: string; exit: boolean }): Promise<boolean> {
+  const client = await signInOrRefuse(url, login);
+  say(`Demo: ${COVERS} covers and ${SHEETS} sheets of ${QUESTIONS} questions, as ${DPI} dpi scans`);
+  const sample = sampleBatch({ seed: 1, covers: COVERS, sheets: SHEETS, questions: QUESTIONS });
+  const zip = await drawZip(sample.pages);
+  await makeTasks(client, sample);
+
+  // The stream is followed from the moment the batch exists: what it tells overlaps with the sending.
+  let stages: Promise<void> = Promise.resolve();
+  const name = `demo-${randomUUID().slice(0, 8)}.zip`;
+  say(`Sending ${name}, ${(zip.length / MB).toFixed(1)} MB in chunks of ${DEMO_CHUNK / MB} MB`);
+  const { batch_id } = await client.send(zip, {
+    name,
+    upload_type: 'zip_with_qr',
+    chunk_size: DEMO_CHUNK,
+    onOpen: (upload) => {
+      stages = showStages(client, upload.batch_id);
+      // Should sending fail, that is the error to tell, and not that the stream ended too.
+      stages.catch(() => undefined);
+    },
+  });
+  await stages;
+
+  const batch = await client.waitForBatch(batch_id, LONGEST_MS);
+  const { items } = await client.call(SheetList, 'GET', `/api/batches/${batch_id}/sheets?limit=1000`);
+  printTable(batch, items);
+  const wrong = compare(
+    sample.pages,
+    items,
+    await client.text(`/api/batches/${batch_id}/export?format=long`),
+    await client.text(`/api/batches/${batch_id}/export?format=wide`),
+  );
+  if (batch.failed_sheets > 0) wrong.unshift(`${batch.failed_sheets} sheets failed`);
+  if (batch.total_sheets !== SHEETS) wrong.unshift(`${batch.total_sheets} sheets were found instead of ${SHEETS}`);
+  if (wrong.length === 0) {
+    say(`  ${batch.total_sheets} sheets, 0 failed, all ${SHEETS * QUESTIONS} answers equal what was drawn`);
+  } else {
+    say(
+      `  ${batch.total_sheets} sheets, ${batch.failed_sheets} failed, ${wrong.length} differences from what was drawn:`,
+    );
+    for (const difference of wrong.slice(0, 20)) say(`    ${difference}`);
+  }
+  say();
+  if (!exit) say(`Look at ${url} (user name ${login.username}), batch ${name}. Ctrl-C ends Sheaf.`);
+  return wrong.length === 0;
+}
