@@ -118,13 +118,18 @@ async function installPackages() {
   if (packagesAreCurrent()) return;
   say('Installing npm packages (a minute or two) …');
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  const install = () => quietly(npm, ['ci', '--include=dev', '--no-fund', '--no-audit', '--loglevel=warn']);
+  // Not `npm ci`: it refuses a lock file that lacks other platforms' optional packages. This takes every version from
+  // the lock file all the same, and with --no-save leaves that file as it is.
+  const install = () => quietly(npm, ['install', '--no-save', '--include=dev', '--no-fund', '--no-audit']);
   let installed = (await install()) === 0 && nativePartsLoad();
-  if (!installed && !(onPath('cc') && onPath('make') && onPath('python3'))) {
+  const compiling = /gyp|prebuild/.test(logTail(300));
+  if (!installed && compiling && !(onPath('cc') && onPath('make') && onPath('python3'))) {
     await aptInstall('A compiler, which an npm package needs here, is', ['build-essential', 'python3']);
     installed = (await install()) === 0 && nativePartsLoad();
   }
   if (!installed) {
+    // What is there now is not to be taken for a whole installation the next time.
+    fs.rmSync(inRoot('node_modules', '.package-lock.json'), { force: true });
     say(logTail());
     throw new Refusal('The npm packages could not be installed: the lines above and setup.log say why.');
   }
