@@ -1,10 +1,28 @@
 // Builds pwa/ (page, workers, service worker) into dist/web, proxies /api while developing, and defines the test
 // projects: `unit` needs nothing, `integration` real servers on loopback, `e2e` the built product in real Chromium.
+import { VitePWA } from 'vite-plugin-pwa';
 import { defineConfig } from 'vitest/config';
+import { manifest } from './pwa/manifest.ts';
+
+const api = process.env.SHEAF_DEV_API ?? 'http://127.0.0.1:8080';
 
 export default defineConfig({
   root: 'pwa',
-  build: { outDir: '../dist/web', emptyOutDir: true },
+  oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+  plugins: [
+    VitePWA({
+      strategies: 'injectManifest',
+      srcDir: 'sw',
+      filename: 'sw.ts',
+      // The page registers the service worker itself: updates wait for a person's consent.
+      injectRegister: false,
+      manifest,
+      injectManifest: { globPatterns: ['**/*.{html,js,css,svg,png,woff2}'], rollupFormat: 'iife' },
+    }),
+  ],
+  build: { outDir: '../dist/web', emptyOutDir: true, target: 'es2023', sourcemap: true },
+  worker: { format: 'es' },
+  server: { proxy: { '/api': api, '/healthz': api } },
   test: {
     root: '.',
     projects: [

@@ -1,0 +1,243 @@
+// The only file that fetches: one function a route, every answer parsed by its schema. What a server or a network may
+// say on an ordinary day is a value here, never an exception.
+import { createParser } from 'eventsource-parser';
+import * as v from 'valibot';
+import { Me, TokenAnswer } from '../shared/protocol/auth.ts';
+import { BatchDetail, BatchList, GroupList, SheetList } from '../shared/protocol/batch.ts';
+import { Problem, type ProblemCode } from '../shared/protocol/problem.ts';
+import { STREAM_EVENTS, type StreamEventType } from '../shared/protocol/stream.ts';
+import {
+  ChunkAnswer,
+  type OpenUpload,
+  OpenUploadAnswer,
+  SealAnswer,
+  UploadAnswer,
+  type UploadState,
+} from '../shared/protocol/upload.ts';
+
+/** The server understood and said no. `code` is null when the answer was no problem document (a proxy's page). */
+export interface Refused {
+  kind: 'refused';
+  status: number;
+  code: ProblemCode | null;
+  detail: string;
+  /** how much of the chunk the server holds, where it said so */
+  landed: number | null;
+  retry_after_ms: number | null;
+}
+/** No answer, or one that cannot be Sheaf's (a captive portal). `timed_out`: ours was the patience that ended. */
+export interface Unreachable {
+  kind: 'unreachable';
+  detail: string;
+  timed_out: boolean;
+}
+export type Answer<T> = { kind: 'ok'; value: T } | Refused | Unreachable;
+
+export type StreamEvent = {
+  [T in StreamEventType]: { id: string | null; type: T; data: v.InferOutput<(typeof STREAM_EVENTS)[T]> };
+}[StreamEventType];
+/** `ended`: 204, nothing will ever come after the id that was sent. */
+export type Stream = { kind: 'ended' } | { kind: 'open'; events: AsyncGenerator<StreamEvent[], void> };
+
+export interface Part {
+  upload_id: string;
+  chunk_index: number;
+  total_chunks: number;
+  /** where in the chunk `body` starts, bytes */
+  offset: number;
+  /** of the whole chunk */
+  sha256: string;
+  epoch: number;
+  body: Blob;
+}
+
+/** A question that moves no bytes is answered within this, or the network is taken for gone. */
+const PATIENCE_MS = 20_000;
+/** A part is at most 8 MiB: slower than 0.5 Mbit/s it is cut in halves rather than waited for. */
+export const PART_PATIENCE_MS = 120_000;
+
+/** `Retry-After` is seconds or a date (RFC 9110, 10.2.3). */
+export function retryAfterMs(header: string | null, now: number): number | null {
+  if (!header) return null;
+  if (/^\d+$/.test(header.trim())) return Number(header) * 1000;
+  const at = Date.parse(header);
+  return Number.isNaN(at) ? null : Math.max(0, at - now);
+}
+
+async function refusal(response: Response): Promise<Refused> {
+  const problem = v.safeParse(Problem, await response.json().catch(() => null));
+  return {
+    kind: 'refused',
+    status: response.status,
+    code: problem.success ? problem.output.code : null,
+    detail: problem.success ? problem.output.detail : `the server answered ${response.status}`,
+    landed: problem.success ? (problem.output.landed ?? null) : null,
+    retry_after_ms: retryAfterMs(response.headers.get('retry-after'), Date.now()),
+  };
+}
+
+const unreachable = (error: unknown): Unreachable => ({
+  kind: 'unreachable',
+  detail: error instanceof Error ? error.message : String(error),
+  timed_out: error instanceof Error && error.name === 'TimeoutError',
+});
+
+/** An event that does not fit its schema is left out: one odd line must not end the story of a batch. */
+function parseEvent(type: string, id: string | undefined, data: string): StreamEvent | null {
+  if (!(type in STREAM_EVENTS)) return null;
+  let json: unknown;
+  try {
+    json = JSON.parse(data);
+  } catch {
+    return null;
+  }
+  const parsed = v.safeParse(STREAM_EVENTS[type as StreamEventType] as v.GenericSchema, json);
+  return parsed.success ? ({ id: id ?? null, type, data: parsed.output } as StreamEvent) : null;
+}
+
+/** Yields what arrived together as one array, so that it can be stored in one transaction. An empty one is a sign of life. */
+async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<StreamEvent[], void> {
+  const decoder = new TextDecoder();
+  let got: StreamEvent[] = [];
+  const parser = createParser({
+    onEvent(message) {
+      const event = parseEvent(message.event ?? 'message', message.id, message.data);
+      if (event) got.push(event);
+    },
+  });
+  const reader = body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      parser.feed(decoder.decode(value, { stream: true }));
+      yield got;
+      got = [];
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
+
+export interface ApiOptions {
+  /** Told after each request whether Sheaf answered at all: the only evidence about the network that is believed. */
+  heard?: (reachable: boolean) => void;
+  fetch?: typeof globalThis.fetch;
+}
+
+export function createApi(options: ApiOptions = {}) {
+  const fetch: typeof globalThis.fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
+  const heard = options.heard ?? (() => {});
+
+  async function request(
+    path: string,
+    init: RequestInit & { token?: string; patience_ms?: number },
+  ): Promise<{ kind: 'ok'; value: Response } | Refused | Unreachable> {
+    const { token, patience_ms = PATIENCE_MS, signal, ...rest } = init;
+    const headers = new Headers(rest.headers);
+    if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
+    const signals = [signal, patience_ms === Infinity ? null : AbortSignal.timeout(patience_ms)].filter(
+      (s) => s != null,
+    );
+    let response: Response;
+    try {
+      response = await fetch(path, { ...rest, headers, signal: AbortSignal.any(signals), cache: 'no-store' });
+    } catch (error) {
+      if (!signal?.aborted) heard(false);
+      return unreachable(error);
+    }
+    // A gateway that answers for a dead server is no sign of life.
+    heard(response.status !== 502 && response.status !== 504);
+    return response.ok ? { kind: 'ok', value: response } : refusal(response);
+  }
+
+  async function ask<S extends v.GenericSchema>(
+    schema: S,
+    path: string,
+    init: RequestInit & { token?: string; patience_ms?: number } = {},
+  ): Promise<Answer<v.InferOutput<S>>> {
+    const answer = await request(path, init);
+    if (answer.kind !== 'ok') return answer;
+    try {
+      return { kind: 'ok', value: v.parse(schema, await answer.value.json()) };
+    } catch (error) {
+      return unreachable(new Error('the answer is not one of Sheaf', { cause: error }));
+    }
+  }
+
+  const json = (method: string, body: unknown): RequestInit => ({
+    method,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  const id = encodeURIComponent;
+
+  return {
+    login: (username: string, password: string) =>
+      ask(TokenAnswer, '/api/auth/login', { method: 'POST', body: new URLSearchParams({ username, password }) }),
+    /** Rotates the httpOnly cookie, which the browser sends by itself. */
+    refresh: () => ask(TokenAnswer, '/api/auth/refresh', json('POST', {})),
+    async logout(): Promise<Answer<null>> {
+      const answer = await request('/api/auth/logout', json('POST', {}));
+      return answer.kind === 'ok' ? { kind: 'ok', value: null } : answer;
+    },
+    me: (token: string) => ask(Me, '/api/auth/me', { token }),
+
+    openUpload: (token: string, body: OpenUpload) =>
+      ask(OpenUploadAnswer, '/api/batches/uploads', { ...json('POST', body), token }),
+    uploadState: (token: string, uploadId: string) =>
+      ask(UploadAnswer, `/api/batches/uploads/${id(uploadId)}`, { token }),
+    sendPart(token: string, part: Part, signal: AbortSignal) {
+      const form = new FormData();
+      form.set('upload_id', part.upload_id);
+      form.set('chunk_index', String(part.chunk_index));
+      form.set('total_chunks', String(part.total_chunks));
+      form.set('offset', String(part.offset));
+      form.set('sha256', part.sha256);
+      form.set('epoch', String(part.epoch));
+      form.set('chunk', part.body, `chunk-${part.chunk_index}`);
+      return ask(ChunkAnswer, '/api/batches/upload-chunk', {
+        method: 'POST',
+        body: form,
+        token,
+        signal,
+        patience_ms: PART_PATIENCE_MS,
+      });
+    },
+    seal: (token: string, uploadId: string) =>
+      // Sealing may have to hash what two senders touched: let it take its time.
+      ask(SealAnswer, `/api/batches/uploads/${id(uploadId)}/seal`, {
+        ...json('POST', {}),
+        token,
+        patience_ms: PART_PATIENCE_MS,
+      }),
+
+    batches: (token: string, page: number) => ask(BatchList, `/api/batches?page=${page}`, { token }),
+    batch: (token: string, batchId: string) => ask(BatchDetail, `/api/batches/${id(batchId)}/status`, { token }),
+    groups: (token: string, batchId: string) => ask(GroupList, `/api/batches/${id(batchId)}/groups`, { token }),
+    sheets: (token: string, batchId: string, page: number, limit: number) =>
+      ask(SheetList, `/api/batches/${id(batchId)}/sheets?page=${page}&limit=${limit}`, { token }),
+    /** Never ends by itself while the batch lives: whoever reads keeps a watch and aborts `signal`. */
+    async stream(
+      token: string,
+      batchId: string,
+      lastEventId: string | null,
+      signal: AbortSignal,
+    ): Promise<Answer<Stream>> {
+      const headers: Record<string, string> = { accept: 'text/event-stream' };
+      if (lastEventId !== null) headers['last-event-id'] = lastEventId;
+      const path = `/api/batches/${id(batchId)}/stream`;
+      const answer = await request(path, { token, headers, signal, patience_ms: Infinity });
+      if (answer.kind !== 'ok') return answer;
+      if (answer.value.status === 204 || !answer.value.body) return { kind: 'ok', value: { kind: 'ended' } };
+      return { kind: 'ok', value: { kind: 'open', events: readEvents(answer.value.body) } };
+    },
+    /** Is there a Sheaf at the other end? No one needs to be signed in. */
+    async alive(): Promise<boolean> {
+      const answer = await request('/healthz', { patience_ms: 8_000 });
+      return answer.kind === 'ok';
+    },
+  };
+}
+export type Api = ReturnType<typeof createApi>;
+export type UploadStateName = v.InferOutput<typeof UploadState>;

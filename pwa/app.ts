@@ -1,0 +1,139 @@
+// What the page is made of, built once in main.tsx and handed down: databases, session, the commands of the screens.
+import { type Remote, wrap } from 'comlink';
+import { createContext } from 'preact';
+import { useContext } from 'preact/hooks';
+import { CHUNK_SIZE } from '../shared/protocol/upload.ts';
+import type { QueueDb, UserDb } from './db.ts';
+import type { Session } from './session.ts';
+import type { Strategy } from './uploads/check.ts';
+import { enqueue, getUpload, remove, setStep } from './uploads/queue.ts';
+import { findInterrupted, type Staged, stagingLock } from './uploads/stage.ts';
+import type { Stager } from './workers/stager.ts';
+
+export interface App {
+  queue: QueueDb;
+  session: Session;
+  /** something happened that makes another try at the network worthwhile */
+  nudge: () => void;
+  commands: Commands;
+}
+export const AppContext = createContext<App | null>(null);
+export function useApp(): App {
+  const app = useContext(AppContext);
+  if (!app) throw new Error('a screen was rendered outside of the app');
+  return app;
+}
+/** The database of whoever is signed in; screens behind the sign-in are rendered only when it is open. */
+export const UserContext = createContext<UserDb | null>(null);
+export function useUser(): UserDb {
+  const user = useContext(UserContext);
+  if (!user) throw new Error('a screen was rendered without a user');
+  return user;
+}
+
+/** Background Sync is not in TypeScript's DOM library. */
+interface SyncManager {
+  register(tag: string): Promise<void>;
+}
+
+/** The page never sends by itself: it asks the service worker, by Background Sync where there is one, and directly. */
+export async function askSender(): Promise<void> {
+  if (!('serviceWorker' in navigator)) return;
+  const registration = await navigator.serviceWorker.ready;
+  const sync = (registration as ServiceWorkerRegistration & { sync?: SyncManager }).sync;
+  // Refused where the user forbade background work: the message below is what is left.
+  await sync?.register('drain').catch(() => {});
+  registration.active?.postMessage({ type: 'drain' });
+}
+
+export interface NewBatch {
+  /** made when the form was opened: the second tap on "queue" brings the same */
+  id: string;
+  owner: { user_id: string; username: string };
+  strategy: Strategy;
+  task_id: string | null;
+  files: File[];
+}
+
+export interface Commands {
+  /** Resolves when the upload is on the queue; its bytes are copied after that. */
+  queueBatch(batch: NewBatch): Promise<void>;
+  /** Goes on with an upload whose copying broke off. */
+  pickAgain(id: string, files: File[]): Promise<Staged>;
+  tryAgain(id: string): Promise<void>;
+  removeUpload(id: string): Promise<void>;
+  /** ids that this very tab is copying: closing or reloading it would stop them */
+  staging(): readonly string[];
+  /** Marks what a tab that is gone has left half copied. */
+  lookForInterrupted(): Promise<void>;
+}
+
+export function createCommands(queue: QueueDb): Commands {
+  const copying = new Set<string>();
+
+  /** The file's bytes travel to a worker by reference, and from there into the queue. */
+  async function copy(id: string, files: File[]): Promise<Staged> {
+    const worker = new Worker(new URL('./workers/stager.ts', import.meta.url), { type: 'module', name: 'stager' });
+    copying.add(id);
+    try {
+      const stager: Remote<Stager> = wrap<Stager>(worker);
+      const broken = new Promise<never>((_, reject) => {
+        worker.onerror = (event) => reject(new Error(`copying failed: ${event.message}`));
+      });
+      return await Promise.race([stager.stage(id, files), broken]);
+    } finally {
+      copying.delete(id);
+      worker.terminate();
+      await askSender();
+    }
+  }
+
+  async function lookForInterrupted(): Promise<void> {
+    const held = (await navigator.locks.query()).held ?? [];
+    await findInterrupted(queue, (name) => held.some((lock) => lock.name === name));
+  }
+
+  return {
+    queueBatch(batch) {
+      const images = batch.strategy === 'images' && batch.files.length > 1;
+      const upload = {
+        id: batch.id,
+        owner: batch.owner,
+        upload_type: batch.strategy,
+        name: images ? `${batch.files[0]?.name} and ${batch.files.length - 1} more` : (batch.files[0]?.name ?? ''),
+        size: batch.files.reduce((sum, file) => sum + file.size, 0),
+        chunk_size: CHUNK_SIZE,
+        task_id: batch.task_id,
+        files: batch.files.map(({ name, size }) => ({ name, size })),
+        created_at: new Date().toISOString(),
+      };
+      return new Promise((resolve, reject) => {
+        // The lock is held from before the upload is there until it is copied, and dies with this tab: an upload that
+        // says `staging` without it was left half copied.
+        const hold = async (lock: Lock | null): Promise<void> => {
+          const isNew = lock !== null && (await enqueue(queue, upload));
+          resolve();
+          if (isNew) await copy(batch.id, batch.files);
+        };
+        navigator.locks
+          .request(stagingLock(batch.id), { ifAvailable: true }, hold)
+          // Failed while copying: what was copied is kept and shown as interrupted, which it is.
+          .catch(async (error: unknown) => {
+            reject(error);
+            await lookForInterrupted();
+          });
+        // Asked when there is something to protect; an installed app is granted it silently.
+        navigator.storage?.persist?.().catch(() => {});
+      });
+    },
+    pickAgain: (id, files) => navigator.locks.request(stagingLock(id), () => copy(id, files)),
+    async tryAgain(id) {
+      const upload = await getUpload(queue, id);
+      if (upload?.step.at === 'parked' || upload?.step.at === 'waiting') await setStep(queue, id, { at: 'queued' });
+      await askSender();
+    },
+    removeUpload: (id) => remove(queue, id),
+    staging: () => [...copying],
+    lookForInterrupted,
+  };
+}

@@ -1,0 +1,277 @@
+// The only file that opens IndexedDB. Two kinds of database: `sheaf-queue` holds what this device still has to send and
+// who uses it; `sheaf-<user id>` holds what one user may see. Writes are announced to every tab and the service worker,
+// because screens show what is stored here and nothing else.
+import { type DBSchema, deleteDB, type IDBPDatabase, type IDBPTransaction, openDB, type StoreNames } from 'idb';
+import type { Me } from '../shared/protocol/auth.ts';
+import type { BatchDetail, BatchRow, GroupRow, SheetRow } from '../shared/protocol/batch.ts';
+import type { BatchProgress, LoggedEvent, ProgressEvent } from '../shared/protocol/stream.ts';
+import type { UploadType } from '../shared/protocol/upload.ts';
+
+const QUEUE_NAME = 'sheaf-queue';
+
+// ---- what the queue holds ------------------------------------------------------------------------------------------
+
+export interface PickedFile {
+  name: string;
+  /** bytes */
+  size: number;
+}
+
+/** How the server knows an upload. The token moves its bytes even after sign-out, and can do nothing else. */
+export interface ServerSide {
+  upload_id: string;
+  batch_id: string;
+  upload_token: string;
+  epoch: number;
+}
+
+export type IncompleteReason = 'interrupted' | 'no-room' | 'damaged' | 'file-changed';
+export type WaitReason = 'no-network' | 'busy' | 'server-full' | 'sign-in' | 'other-user' | 'newer-version';
+
+/** Where an upload stands. Whether it is being sent at this moment is not here but in the sender's lease. */
+export type Step =
+  /** its bytes are being copied to this device; the tab that copies holds the Web Lock `stage:<id>` */
+  | { at: 'staging' }
+  /** the copying stopped: what was copied is safe, the rest must be picked again */
+  | { at: 'incomplete'; why: IncompleteReason }
+  /** all bytes were copied, and what the server has not verified yet is on this device */
+  | { at: 'queued' }
+  /** `not_before` in ms since 1970: the server asked to be left alone until then */
+  | { at: 'waiting'; why: WaitReason; detail: string; not_before: number }
+  /** the server said no for good; a person must look, the bytes stay */
+  | { at: 'parked'; code: string; detail: string }
+  | { at: 'sent'; sealed_at: string };
+
+export interface Upload {
+  /** the `client_upload_id`, made when the form was opened: two taps are one upload */
+  id: string;
+  owner: { user_id: string; username: string };
+  upload_type: UploadType;
+  name: string;
+  /** bytes of all files together */
+  size: number;
+  chunk_size: number;
+  task_id: string | null;
+  files: PickedFile[];
+  created_at: string;
+  step: Step;
+  server: ServerSide | null;
+}
+
+/** A row exists only once the bytes it speaks of were durable; it stays after they were sent, as proof of the file. */
+export interface Chunk {
+  upload: string;
+  index: number;
+  size: number;
+  sha256: string;
+  /** bytes that the server said it has of this chunk; the last word is its `verified` */
+  landed: number;
+  state: 'staged' | 'sent';
+}
+
+export type DeviceRow =
+  | { key: 'identity'; me: Me; signed_in: boolean }
+  /** a sign-out that the server has not heard of yet */
+  | { key: 'logout-pending' }
+  /** what real requests said about the network; times in ms since 1970 */
+  | { key: 'link'; state: 'online' | 'offline'; since: number; last_ok: number | null }
+  /** who sends at this moment; stale when `beat` (ms since 1970) is older than 20 s */
+  | { key: 'sender'; upload: string; beat: number };
+
+interface QueueSchema extends DBSchema {
+  uploads: { key: string; value: Upload };
+  chunks: { key: [string, number]; value: Chunk };
+  bytes: { key: [string, number]; value: Blob };
+  device: { key: string; value: DeviceRow };
+}
+export type QueueDb = IDBPDatabase<QueueSchema>;
+
+// ---- what a user may see -------------------------------------------------------------------------------------------
+
+/** `true_at`: when the server said so, ms since 1970. */
+export type Kept<T> = T & { true_at: number };
+
+export interface StoredEvent {
+  batch: string;
+  /** the event's place in the log: the whole part of its id */
+  seq: number;
+  event: LoggedEvent;
+}
+
+export interface Cursor {
+  batch: string;
+  /** resume the stream from here */
+  last_event_id: string | null;
+  /** the end (see `versionOf` in pull.ts) for which log, groups and sheets are all stored; null when they are not */
+  whole_for: string | null;
+}
+
+interface UserSchema extends DBSchema {
+  batches: { key: string; value: Kept<BatchRow> };
+  details: { key: string; value: Kept<BatchDetail> };
+  groups: { key: string; value: Kept<{ batch: string; items: GroupRow[] }> };
+  sheets: { key: [string, number]; value: SheetRow & { batch: string } };
+  events: { key: [string, number]; value: StoredEvent };
+  snapshots: { key: string; value: { batch: string; progress?: ProgressEvent; items?: BatchProgress } };
+  cursors: { key: string; value: Cursor };
+  /** batches that a person opened here, and when (ms since 1970) */
+  wanted: { key: string; value: { batch: string; at: number } };
+  /** the list as a whole */
+  lists: { key: string; value: { key: 'batches'; total: number; true_at: number } };
+}
+export type UserDb = IDBPDatabase<UserSchema>;
+
+// ---- migrations ----------------------------------------------------------------------------------------------------
+
+/** One step of a schema, forward only. `version` counts from 1 without gaps. */
+export interface Migration<S extends DBSchema> {
+  version: number;
+  reason: string;
+  run(db: IDBPDatabase<S>, tx: IDBPTransaction<S, StoreNames<S>[], 'versionchange'>): void;
+}
+
+const QUEUE_MIGRATIONS: Migration<QueueSchema>[] = [
+  {
+    version: 1,
+    reason:
+      'uploads; the digest of each chunk apart from its bytes, so that lists never touch bytes; who uses the device',
+    run(db) {
+      db.createObjectStore('uploads', { keyPath: 'id' });
+      db.createObjectStore('chunks', { keyPath: ['upload', 'index'] });
+      db.createObjectStore('bytes');
+      db.createObjectStore('device', { keyPath: 'key' });
+    },
+  },
+];
+
+const USER_MIGRATIONS: Migration<UserSchema>[] = [
+  {
+    version: 1,
+    reason: 'batches with their detail, log, groups and sheets, to be read without a network',
+    run(db) {
+      db.createObjectStore('batches', { keyPath: 'batch_id' });
+      db.createObjectStore('details', { keyPath: 'batch_id' });
+      db.createObjectStore('groups', { keyPath: 'batch' });
+      db.createObjectStore('sheets', { keyPath: ['batch', 'page_index'] });
+      db.createObjectStore('events', { keyPath: ['batch', 'seq'] });
+      db.createObjectStore('snapshots', { keyPath: 'batch' });
+      db.createObjectStore('cursors', { keyPath: 'batch' });
+      db.createObjectStore('wanted', { keyPath: 'batch' });
+      db.createObjectStore('lists', { keyPath: 'key' });
+    },
+  },
+];
+
+/** The stored schema was written by a newer Sheaf: this one must not touch it. */
+export class NewerSchema extends Error {
+  override readonly name = 'NewerSchema';
+}
+
+/**
+ * Opens a database and runs the migrations it lacks, all in one transaction.
+ * @throws NewerSchema when the stored version is above the last migration.
+ */
+export async function openMigrated<S extends DBSchema>(
+  name: string,
+  migrations: readonly Migration<S>[],
+): Promise<IDBPDatabase<S>> {
+  const gap = migrations.findIndex((step, i) => step.version !== i + 1);
+  if (gap >= 0) throw new Error(`migration ${gap + 1} of ${name} is missing`);
+  try {
+    return await openDB<S>(name, migrations.length, {
+      upgrade(db, stored, _target, tx) {
+        for (const step of migrations) if (step.version > stored) step.run(db, tx);
+      },
+      // Another tab wants a newer schema: let go, so that it is not kept waiting; this tab is told to reload.
+      blocking(_current, _blocked, event) {
+        (event.target as IDBDatabase).close();
+        announce([gone(name)]);
+      },
+      // The browser closed it (site data cleared, disk failed): pages reload and open it anew.
+      terminated() {
+        announce([gone(name)]);
+      },
+    });
+  } catch (cause) {
+    if (cause instanceof Error && cause.name === 'VersionError')
+      throw new NewerSchema(`${name} was written by a newer Sheaf`, { cause });
+    throw cause;
+  }
+}
+
+export const openQueue = (): Promise<QueueDb> => openMigrated(QUEUE_NAME, QUEUE_MIGRATIONS);
+export const openUser = (userId: string): Promise<UserDb> => openMigrated(`sheaf-${userId}`, USER_MIGRATIONS);
+
+/** Forgets what a user saw on this device. The queue is another database and stays. */
+export const forgetUser = async (userId: string): Promise<void> => {
+  await deleteDB(`sheaf-${userId}`, { blocked() {} });
+};
+
+// ---- changes -------------------------------------------------------------------------------------------------------
+
+export type QueueStore = StoreNames<QueueSchema>;
+export type UserStore = StoreNames<UserSchema>;
+/** Not stores: a database was closed under whoever reads it, by a newer Sheaf, a sign-out or the browser. */
+export type Gone = 'queue-gone' | 'user-gone';
+export type Changed = QueueStore | UserStore | Gone;
+const gone = (name: string): Gone => (name === QUEUE_NAME ? 'queue-gone' : 'user-gone');
+
+const CHANNEL = 'sheaf-changes';
+const here = new Set<(stores: readonly Changed[]) => void>();
+let outward: BroadcastChannel | undefined;
+
+function channel(): BroadcastChannel {
+  if (outward) return outward;
+  outward = new BroadcastChannel(CHANNEL);
+  outward.onmessage = (event: MessageEvent<Changed[]>) => {
+    for (const listener of here) listener(event.data);
+  };
+  return outward;
+}
+
+function announce(stores: readonly Changed[]): void {
+  for (const listener of here) listener(stores);
+  channel().postMessage(stores);
+}
+
+/** Calls back with the names of stores that changed, here or in another tab. Returns the way out. */
+export function onChange(listener: (stores: readonly Changed[]) => void): () => void {
+  channel();
+  here.add(listener);
+  return () => here.delete(listener);
+}
+
+/** Ends what this module holds open besides the databases themselves: for tests. */
+export function closeChannel(): void {
+  outward?.close();
+  outward = undefined;
+}
+
+/**
+ * One transaction: runs `work`, waits until it is complete (with `strict`: until it is on the disk), tells everybody.
+ * `work` must await nothing but its own transaction, or that would end before it is done.
+ */
+export async function write<S extends DBSchema, const N extends StoreNames<S>[], R>(
+  db: IDBPDatabase<S>,
+  stores: N,
+  work: (tx: IDBPTransaction<S, N, 'readwrite'>) => Promise<R> | R,
+  durability: 'strict' | 'relaxed' = 'relaxed',
+): Promise<R> {
+  const tx = db.transaction(stores, 'readwrite', { durability });
+  let result: R;
+  try {
+    result = await work(tx);
+  } catch (error) {
+    // Swallowed here only: `done` rejects because we abort, and the caller gets the error itself.
+    tx.done.catch(() => {});
+    try {
+      tx.abort();
+    } catch {
+      // It had failed by itself.
+    }
+    throw error;
+  }
+  await tx.done;
+  announce(stores as unknown as Changed[]);
+  return result;
+}

@@ -1,0 +1,161 @@
+// Composition root of the page: databases, session, leader, sender's errands; then the screens.
+import './ui/tokens.css';
+import './ui/app.css';
+import { render } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { createApi } from './api.ts';
+import { type App, AppContext, askSender, createCommands, UserContext } from './app.ts';
+import { NewerSchema, onChange, openQueue, openUser, type QueueDb, type UserDb } from './db.ts';
+import { route, startRouting } from './route.ts';
+import { BatchScreen } from './screens/batch/batch.tsx';
+import { BatchesScreen } from './screens/batches/batches.tsx';
+import { NewBatchScreen } from './screens/new-batch/new-batch.tsx';
+import { QueueScreen } from './screens/queue/queue.tsx';
+import { Shell } from './screens/shell.tsx';
+import { SignInScreen } from './screens/sign-in/sign-in.tsx';
+import { createSession, webLock } from './session.ts';
+import { useLive } from './store.ts';
+import { createLink } from './sync/link.ts';
+import { startLive } from './sync/live.ts';
+import { Empty, ScreenTitle } from './ui/parts.tsx';
+import { registerWorker } from './update.ts';
+
+const Screens = ({ app }: { app: App }) => {
+  const who = useLive('identity', ['device'], async () => ({ now: await app.session.identity() }));
+  const [user, setUser] = useState<UserDb | null>(null);
+  const [signingIn, setSigningIn] = useState(false);
+  const userId = who?.now?.me.user_id;
+  useEffect(() => {
+    if (userId === undefined) return;
+    const opening = openUser(userId);
+    opening.then(setUser, (error: unknown) => {
+      if (!(error instanceof NewerSchema)) throw error;
+      location.reload();
+    });
+    return () => {
+      setUser(null);
+      opening.then((db) => db.close()).catch(() => {});
+    };
+  }, [userId]);
+  if (!who) return null;
+  if (!who.now) return <SignInScreen again={null} />;
+  if (signingIn && !who.now.signed_in)
+    return <SignInScreen again={who.now.me.username} onCancel={() => setSigningIn(false)} />;
+  if (!user) return null;
+  const { me, signed_in } = who.now;
+  const screen = (() => {
+    switch (route.value.screen) {
+      case 'batches':
+        return <BatchesScreen me={me} />;
+      case 'new':
+        return <NewBatchScreen me={me} />;
+      case 'queue':
+        return <QueueScreen userId={me.user_id} />;
+      case 'batch':
+        return <BatchScreen key={route.value.id} id={route.value.id} />;
+      case 'nowhere':
+        return (
+          <>
+            <ScreenTitle title="Nothing here" />
+            <Empty title={`There is no page ${route.value.path}.`}>
+              <a class="button" href="/">
+                To the batches
+              </a>
+            </Empty>
+          </>
+        );
+    }
+  })();
+  return (
+    <UserContext.Provider value={user}>
+      <Shell me={me} signedIn={signed_in} onSignIn={() => setSigningIn(true)}>
+        {screen}
+      </Shell>
+    </UserContext.Provider>
+  );
+};
+
+/** How often the service worker is asked to send while something could be sent, and interrupted copies are looked for. */
+const ERRAND_MS = 30_000;
+const INTERRUPTED_MS = 5_000;
+
+/** The page's part in sending: it asks. On load, when it comes into view, when the network is back, and now and then. */
+function runErrands(queue: QueueDb, app: App): void {
+  const somethingToSend = async (): Promise<boolean> =>
+    (await queue.getAll('uploads')).some((upload) => upload.step.at === 'queued' || upload.step.at === 'waiting');
+  const ask = async (): Promise<void> => {
+    if (await somethingToSend()) await askSender();
+  };
+  // An errand that fails (the database was closed under us) is run again soon.
+  const errand = (run: () => Promise<void>) => () => {
+    run().catch(() => {});
+  };
+  const look = errand(app.commands.lookForInterrupted);
+  let online = false;
+  onChange((stores) => {
+    if (!stores.includes('device')) return;
+    errand(async () => {
+      const link = await queue.get('device', 'link');
+      const now = link?.key === 'link' && link.state === 'online';
+      if (now && !online) await ask();
+      online = now;
+    })();
+  });
+  const comeBack = (): void => {
+    if (document.visibilityState !== 'visible') return;
+    app.nudge();
+    errand(ask)();
+    look();
+  };
+  document.addEventListener('visibilitychange', comeBack);
+  addEventListener('online', comeBack);
+  setInterval(errand(ask), ERRAND_MS);
+  setInterval(look, INTERRUPTED_MS);
+  comeBack();
+}
+
+async function start(): Promise<void> {
+  const root = document.getElementById('app') as HTMLElement;
+  startRouting();
+  const registering = registerWorker();
+  let queue: QueueDb;
+  try {
+    queue = await openQueue();
+  } catch (error) {
+    if (!(error instanceof NewerSchema)) throw error;
+    render(<Closed words="A newer Sheaf was used on this tablet. Load this page again to get it." />, root);
+    return;
+  }
+  const api = createApi({ heard: createLink(queue).heard });
+  const session = createSession({ queue, api, exclusively: webLock, now: () => performance.now() });
+  const live = startLive({ queue, api, session, signal: new AbortController().signal });
+  const app: App = { queue, session, nudge: live.nudge, commands: createCommands(queue) };
+  onChange((stores) => {
+    // Reading on would fail on every screen.
+    if (stores.includes('queue-gone')) render(<Closed words="Sheaf was updated in another tab." />, root);
+  });
+  render(
+    <AppContext.Provider value={app}>
+      <Screens app={app} />
+    </AppContext.Provider>,
+    root,
+  );
+  await registering;
+  runErrands(queue, app);
+}
+
+const Closed = ({ words }: { words: string }) => (
+  <main class="sign-in" id="main">
+    <div class="card sign-in-card">
+      <h1>Please reload</h1>
+      <p>{words} Nothing that is queued is lost.</p>
+      <button type="button" class="button primary wide" onClick={() => location.reload()}>
+        Reload
+      </button>
+    </div>
+  </main>
+);
+
+start().catch((error: unknown) => {
+  reportError(error);
+});

@@ -1,0 +1,29 @@
+// The web app manifest: what the device shows of Sheaf outside its own window.
+import type { ManifestOptions } from 'vite-plugin-pwa';
+
+export const manifest: Partial<ManifestOptions> = {
+  id: '/',
+  name: 'Sheaf',
+  short_name: 'Sheaf',
+  description: 'Queue exam sheets without a network, watch them being read, keep the results at hand.',
+  lang: 'en',
+  dir: 'ltr',
+  start_url: '/',
+  scope: '/',
+  display: 'standalone',
+  background_color: '#f5f3ef',
+  theme_color: '#f5f3ef',
+  categories: ['education', 'productivity'],
+  launch_handler: { client_mode: 'focus-existing' },
+  icons: [
+    { src: '/icons/icon-192.png', sizes: '192x192', type: 'image/png' },
+    { src: '/icons/icon-512.png', sizes: '512x512', type: 'image/png' },
+    { src: '/icons/maskable-192.png', sizes: '192x192', type: 'image/png', purpose: 'maskable' },
+    { src: '/icons/maskable-512.png', sizes: '512x512', type: 'image/png', purpose: 'maskable' },
+  ],
+  shortcuts: [
+    { name: 'New batch', url: '/new', icons: [{ src: '/icons/icon-192.png', sizes: '192x192' }] },
+    { name: 'Queue', url: '/queue', icons: [{ src: '/icons/icon-192.png', sizes: '192x192' }] },
+    { name: 'Batches', url: '/', icons: [{ src: '/icons/icon-192.png', sizes: '192x192' }] },
+  ],
+};

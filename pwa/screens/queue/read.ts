@@ -1,0 +1,18 @@
+// The queue as stored: every upload with its chunks, and who sends.
+import type { Chunk, QueueDb, Upload } from '../../db.ts';
+import { allUploads, chunksFor } from '../../uploads/queue.ts';
+import type { Lease } from './state.ts';
+
+export interface StoredQueue {
+  uploads: { upload: Upload; chunks: Chunk[] }[];
+  lease: Lease;
+}
+
+export async function readQueue(queue: QueueDb): Promise<StoredQueue> {
+  const row = await queue.get('device', 'sender');
+  const uploads = await Promise.all(
+    (await allUploads(queue)).map(async (upload) => ({ upload, chunks: await chunksFor(queue, upload.id) })),
+  );
+  uploads.sort((a, b) => b.upload.created_at.localeCompare(a.upload.created_at));
+  return { uploads, lease: row?.key === 'sender' ? row : null };
+}

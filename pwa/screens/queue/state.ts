@@ -1,0 +1,167 @@
+// What to say about an upload, from what is stored of it. Pure.
+import type { Chunk, DeviceRow, Upload } from '../../db.ts';
+import { bytes, plural } from '../../ui/format.ts';
+import type { IconName } from '../../ui/icons.tsx';
+import type { Tone } from '../../ui/parts.tsx';
+import { totalChunks } from '../../uploads/queue.ts';
+import { LEASE_STALE_MS } from '../../uploads/sender.ts';
+
+export type Lease = Extract<DeviceRow, { key: 'sender' }> | null;
+
+export interface UploadView {
+  upload: Upload;
+  tone: Tone;
+  icon: IconName;
+  /** one or two words */
+  word: string;
+  /** what is happening and what the reader may do */
+  sentence: string;
+  total: number;
+  /** state of each chunk, in file order */
+  cells: ('none' | 'safe' | 'sending' | 'sent')[];
+  /** chunks that are on this device or with the server */
+  safe: number;
+  safe_bytes: number;
+  sent: number;
+  sent_bytes: number;
+  sending: boolean;
+  /** the same file must be picked again */
+  needs_file: boolean;
+  can_retry: boolean;
+}
+
+const INCOMPLETE: Record<Extract<Upload['step'], { at: 'incomplete' }>['why'], string> = {
+  interrupted: 'Copying was interrupted.',
+  'no-room': 'This tablet has no room for the rest.',
+  damaged: 'Some copied bytes could not be read back.',
+  'file-changed': 'The file changed or was removed while it was copied.',
+};
+
+const WAITING: Record<Extract<Upload['step'], { at: 'waiting' }>['why'], string> = {
+  'no-network': 'Waiting for the network; it is sent by itself, even with this app closed.',
+  busy: 'The server is busy; it is tried again soon.',
+  'server-full': 'The server has no room at the moment; it is tried again. Tell your administrator.',
+  'sign-in': 'Sign in again to send it.',
+  'other-user': 'It is sent when its owner signs in on this tablet.',
+  'newer-version': 'It was queued by a newer Sheaf: update this app.',
+};
+
+export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Lease, now: number): UploadView {
+  const total = totalChunks(upload);
+  const inHand = lease?.upload === upload.id && now - lease.beat < LEASE_STALE_MS;
+  const sent = upload.step.at === 'sent' ? total : chunks.filter((chunk) => chunk.state === 'sent').length;
+  const cells: UploadView['cells'] = Array.from({ length: total }, () => 'none');
+  for (const chunk of chunks)
+    cells[chunk.index] = chunk.state === 'sent' ? 'sent' : inHand && chunk.landed > 0 ? 'sending' : 'safe';
+  if (upload.step.at === 'sent') cells.fill('sent');
+  const safe_bytes = upload.step.at === 'sent' ? upload.size : chunks.reduce((sum, chunk) => sum + chunk.size, 0);
+  const sent_bytes =
+    upload.step.at === 'sent'
+      ? upload.size
+      : chunks.reduce((sum, chunk) => sum + (chunk.state === 'sent' ? chunk.size : chunk.landed), 0);
+  const base = {
+    upload,
+    total,
+    cells,
+    sent,
+    sent_bytes,
+    safe: upload.step.at === 'sent' ? total : chunks.length,
+    safe_bytes,
+    sending: false,
+    needs_file: false,
+    can_retry: false,
+  };
+  const { step } = upload;
+  if (inHand && (step.at === 'queued' || step.at === 'waiting')) {
+    const current = Math.min(sent + 1, total);
+    return {
+      ...base,
+      tone: 'run',
+      icon: 'sending',
+      word: 'Sending',
+      sentence: `Sending chunk ${current} of ${total}, ${bytes(Math.min(upload.chunk_size, upload.size))} each at most.`,
+      sending: true,
+    };
+  }
+  switch (step.at) {
+    case 'staging':
+      return {
+        ...base,
+        tone: 'run',
+        icon: 'running',
+        word: 'Copying',
+        sentence: `Copying to this tablet: ${bytes(safe_bytes)} of ${bytes(upload.size)} safe. Keep this page open and the file in place.`,
+      };
+    case 'incomplete':
+      return {
+        ...base,
+        tone: 'doubt',
+        icon: 'alert',
+        word: 'Needs the file again',
+        sentence: `${INCOMPLETE[step.why]} ${bytes(safe_bytes)} of ${bytes(upload.size)} are safe. Choose ${fileName(upload)} again for the rest.`,
+        needs_file: true,
+      };
+    case 'queued':
+      return {
+        ...base,
+        tone: 'wait',
+        icon: 'safe',
+        word: 'Safe on this tablet',
+        sentence: `All ${plural(total, 'chunk')} (${bytes(upload.size)}) are on this tablet. It is sent by itself as soon as there is a network.`,
+        can_retry: true,
+      };
+    case 'waiting':
+      return {
+        ...base,
+        tone: 'wait',
+        icon: 'clock',
+        word: 'Waiting',
+        sentence: `Safe on this tablet. ${WAITING[step.why]}`,
+        can_retry: step.why !== 'sign-in' && step.why !== 'other-user',
+      };
+    case 'parked':
+      return {
+        ...base,
+        tone: 'bad',
+        icon: 'alert',
+        word: 'Needs attention',
+        sentence: `The server refused it: ${step.detail}. Its bytes stay on this tablet.`,
+        can_retry: true,
+      };
+    case 'sent':
+      return {
+        ...base,
+        tone: 'ok',
+        icon: 'done',
+        word: 'Sent',
+        sentence: `All ${plural(total, 'chunk')} (${bytes(upload.size)}) arrived and were verified.`,
+      };
+  }
+}
+
+const fileName = (upload: Upload): string =>
+  upload.files.length === 1 ? `“${upload.files[0]?.name}”` : `the same ${upload.files.length} files`;
+
+export type Work = 'none' | 'attention' | 'sending' | 'waiting';
+
+/** All uploads of the device in one: for the sign in the corner. `done` and `of` count chunks. */
+export function sumUp(views: readonly UploadView[]): {
+  work: Work;
+  done: number;
+  of: number;
+  uploads: number;
+  attention: number;
+} {
+  const open = views.filter((view) => view.upload.step.at !== 'sent');
+  const attention = open.filter((view) => view.needs_file || view.upload.step.at === 'parked').length;
+  const of = open.reduce((sum, view) => sum + view.total, 0);
+  const done = open.reduce((sum, view) => sum + view.sent, 0);
+  const work: Work = open.some((view) => view.sending)
+    ? 'sending'
+    : attention > 0
+      ? 'attention'
+      : open.length > 0
+        ? 'waiting'
+        : 'none';
+  return { work, done, of, uploads: open.length, attention };
+}

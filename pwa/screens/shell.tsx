@@ -1,0 +1,163 @@
+// The frame around every screen: where one can go, how the sync stands, who is signed in, what is to be said.
+import type { ComponentChildren } from 'preact';
+import { useState } from 'preact/hooks';
+import type { Me } from '../../shared/protocol/auth.ts';
+import { useApp } from '../app.ts';
+import { type Route, route } from '../route.ts';
+import { useLive, useNow } from '../store.ts';
+import { count, plural, when } from '../ui/format.ts';
+import { Icon, type IconName, Logo } from '../ui/icons.tsx';
+import { Banner, Confirm, Pill, type Tone } from '../ui/parts.tsx';
+import { applyUpdate, updateReady } from '../update.ts';
+import { readQueue } from './queue/read.ts';
+import { sumUp, viewUpload } from './queue/state.ts';
+
+const PLACES: { screen: Route['screen']; href: string; icon: IconName; word: string }[] = [
+  { screen: 'batches', href: '/', icon: 'batches', word: 'Batches' },
+  { screen: 'new', href: '/new', icon: 'add', word: 'New batch' },
+  { screen: 'queue', href: '/queue', icon: 'queue', word: 'Queue' },
+];
+
+export interface ShellProps {
+  me: Me;
+  signedIn: boolean;
+  onSignIn: () => void;
+  children: ComponentChildren;
+}
+
+export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
+  const { queue, session, commands } = useApp();
+  const now = useNow(5_000);
+  const [leaving, setLeaving] = useState(false);
+  const [later, setLater] = useState(false);
+  const stored = useLive('shell', ['uploads', 'chunks', 'device'], async () => ({
+    ...(await readQueue(queue)),
+    link: await queue.get('device', 'link'),
+  }));
+  const views = stored?.uploads.map(({ upload, chunks }) => viewUpload(upload, chunks, stored.lease, now)) ?? [];
+  const sum = sumUp(views);
+  const here = route.value.screen === 'batch' ? 'batches' : route.value.screen;
+  const link = stored?.link?.key === 'link' ? stored.link : null;
+
+  const sync = ((): { tone: Tone; icon: IconName; words: string } => {
+    if (sum.work === 'sending') return { tone: 'run', icon: 'sending', words: `Sending ${sum.done + 1} of ${sum.of}` };
+    if (link?.state === 'offline')
+      return { tone: 'wait', icon: 'offline', words: `Offline since ${when(link.since, now)}` };
+    if (!signedIn)
+      return {
+        tone: 'doubt',
+        icon: 'user',
+        words: sum.uploads > 0 ? `Signed out · ${sum.uploads} waiting` : 'Signed out',
+      };
+    if (link === null) return { tone: 'wait', icon: 'clock', words: 'Connecting …' };
+    if (sum.work === 'waiting') return { tone: 'wait', icon: 'clock', words: `Online · ${sum.uploads} waiting` };
+    return { tone: 'ok', icon: 'online', words: 'Online' };
+  })();
+  const copying = commands.staging().length > 0;
+
+  return (
+    <div class="shell">
+      <a class="skip" href="#main">
+        Skip to the content
+      </a>
+      <header class="top">
+        <a class="brand" href="/">
+          <Logo />
+          <span>Sheaf</span>
+        </a>
+        <div class="top-end">
+          {sum.attention > 0 && (
+            <a class="pill-link" href="/queue">
+              <Pill tone="bad" icon="alert">
+                {sum.attention === 1 ? '1 needs attention' : `${sum.attention} need attention`}
+              </Pill>
+            </a>
+          )}
+          <span role="status" class="sync" data-sync={sync.words}>
+            <Pill tone={sync.tone} icon={sync.icon}>
+              {sync.words}
+            </Pill>
+          </span>
+          <button type="button" class="button quiet account" onClick={() => setLeaving(true)}>
+            <Icon name="user" />
+            <span class="account-name">{me.username}</span>
+            <span class="off-screen">: sign out</span>
+          </button>
+        </div>
+      </header>
+      <nav class="places" aria-label="Main">
+        {PLACES.map((place) => (
+          <a
+            key={place.screen}
+            href={place.href}
+            {...(here === place.screen ? { 'aria-current': 'page' as const } : {})}
+          >
+            <Icon name={place.icon} />
+            <span>{place.word}</span>
+            {place.screen === 'queue' && sum.uploads > 0 && (
+              <span class="count">
+                {count(sum.uploads)}
+                <span class="off-screen"> to be sent</span>
+              </span>
+            )}
+          </a>
+        ))}
+      </nav>
+      <main id="main" class="content" tabIndex={-1}>
+        {updateReady.value && !later && (
+          <Banner
+            tone="run"
+            icon="running"
+            actions={
+              <>
+                <button type="button" class="button quiet" onClick={() => setLater(true)}>
+                  Later
+                </button>
+                <button type="button" class="button" disabled={copying} onClick={applyUpdate}>
+                  Update now
+                </button>
+              </>
+            }
+          >
+            {copying
+              ? 'Update ready. It can be applied when copying is done.'
+              : 'Update ready. Nothing that is queued is lost.'}
+          </Banner>
+        )}
+        {!signedIn && (
+          <Banner
+            tone="doubt"
+            icon="user"
+            actions={
+              <button type="button" class="button" onClick={onSignIn}>
+                Sign in
+              </button>
+            }
+          >
+            Your session has ended. What is on this tablet can be read; new batches are sent after you sign in.
+          </Banner>
+        )}
+        {children}
+      </main>
+      {leaving && (
+        <Confirm
+          title={`Sign out ${me.username}?`}
+          action="Sign out"
+          onCancel={() => setLeaving(false)}
+          onConfirm={() => {
+            setLeaving(false);
+            return session.signOut();
+          }}
+        >
+          <p>The batches kept on this tablet for you are forgotten.</p>
+          {sum.uploads > 0 && (
+            <p>
+              {plural(sum.uploads, 'upload')} in the queue {sum.uploads === 1 ? 'stays' : 'stay'} on this tablet. What
+              the server already knows of is still sent; the rest waits until you sign in again.
+            </p>
+          )}
+        </Confirm>
+      )}
+    </div>
+  );
+};

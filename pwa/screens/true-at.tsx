@@ -1,0 +1,18 @@
+// "Last true at 10:42": said wherever stored things are shown while the server cannot be asked.
+import { useApp } from '../app.ts';
+import { useLive, useNow } from '../store.ts';
+import { when } from '../ui/format.ts';
+import { Icon } from '../ui/icons.tsx';
+
+export const TrueAt = ({ at }: { at: number | undefined }) => {
+  const { queue } = useApp();
+  const now = useNow(20_000);
+  const link = useLive('true-at', ['device'], async () => queue.get('device', 'link'));
+  if (at === undefined || link?.key !== 'link' || link.state === 'online') return null;
+  return (
+    <p class="true-at">
+      <Icon name="offline" />
+      Without a connection. This was last true at <time dateTime={new Date(at).toISOString()}>{when(at, now)}</time>.
+    </p>
+  );
+};

@@ -1,0 +1,54 @@
+// Screens read the stored databases through this: a query that runs again whenever a store it names has changed, in this
+// tab, another one, or the service worker.
+import { useEffect, useState } from 'preact/hooks';
+import { type Changed, onChange } from './db.ts';
+
+/** Events of a busy batch come four times a second: screens follow at most this often. */
+const PACE_MS = 150;
+
+/** `undefined` until the first answer. `key` names what is asked for: another key starts from `undefined` again. */
+export function useLive<T>(key: string, stores: readonly Changed[], query: () => Promise<T>): T | undefined {
+  const [got, setGot] = useState<{ key: string; value: T }>();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` stands for everything that `query` closes over
+  useEffect(() => {
+    let over = false;
+    let due = false;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const run = async (): Promise<void> => {
+      due = false;
+      const value = await query();
+      if (over) return;
+      setGot({ key, value });
+      timer = setTimeout(() => {
+        timer = undefined;
+        if (due) start();
+      }, PACE_MS);
+    };
+    // A database that was closed under us (signed out, newer version) has its own screen.
+    const start = () => {
+      run().catch(() => {});
+    };
+    timer = setTimeout(start, 0);
+    const stop = onChange((changed) => {
+      if (!changed.some((store) => stores.includes(store))) return;
+      due = true;
+      if (timer === undefined) timer = setTimeout(start, 0);
+    });
+    return () => {
+      over = true;
+      clearTimeout(timer);
+      stop();
+    };
+  }, [key]);
+  return got?.key === key ? got.value : undefined;
+}
+
+/** The time, told anew every `everyMs`: for what grows old without anything being written. */
+export function useNow(everyMs: number): number {
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
+  return now;
+}

@@ -1,0 +1,152 @@
+// What the service worker does when the browser lets it live for a while: send the queue, and, when no page is open to
+// do it, keep what came of it. Every run may be cut off on any line and begun again.
+import { type Api, createApi } from '../api.ts';
+import { onChange, openQueue, openUser, type QueueDb } from '../db.ts';
+import { createSession, type Session, webLock } from '../session.ts';
+import { follow } from '../sync/follow.ts';
+import { createLink } from '../sync/link.ts';
+import { createNap } from '../sync/nap.ts';
+import { keepWhole, pullList } from '../sync/pull.ts';
+import { SENDER_LOCK, send } from '../uploads/sender.ts';
+
+/** Background Sync is not in TypeScript's WebWorker library. */
+interface SyncManager {
+  register(tag: string): Promise<void>;
+}
+
+/** Chromium ends a sync event after 180 s: no new part is begun after this, and the one under way may finish. */
+const SEND_MS = 150_000;
+/** The rest of those 180 s is for results. */
+const EVENT_MS = 172_000;
+
+/** `more`: time ran out while something could be done. `waiting`: what is left needs the network, the server or a person. */
+type Done = 'all' | 'more' | 'waiting';
+
+interface Tools {
+  queue: QueueDb;
+  api: Api;
+  session: Session;
+}
+
+async function openTools(): Promise<Tools> {
+  const queue = await openQueue();
+  const api = createApi({ heard: createLink(queue).heard });
+  return { queue, api, session: createSession({ queue, api, exclusively: webLock, now: () => performance.now() }) };
+}
+
+export function createWork(scope: ServiceWorkerGlobalScope) {
+  let tools: Promise<Tools> | null = null;
+  let running: Promise<Done> | null = null;
+  let again = false;
+
+  const open = (): Promise<Tools> => {
+    tools ??= openTools().then((opened) => {
+      // Closed under us, by a newer schema or by the browser: the next run opens anew.
+      const stop = onChange((stores) => {
+        if (!stores.includes('queue-gone')) return;
+        stop();
+        tools = null;
+      });
+      return opened;
+    });
+    tools.catch(() => {
+      tools = null;
+    });
+    return tools;
+  };
+
+  const pageIsOpen = async (): Promise<boolean> =>
+    (await scope.clients.matchAll({ type: 'window', includeUncontrolled: true })).length > 0;
+
+  async function once(): Promise<Done> {
+    const { queue, api, session } = await open();
+    const began = Date.now();
+    const nap = createNap();
+    const signal = AbortSignal.timeout(EVENT_MS);
+    const deps = { queue, api, session, now: Date.now, random: Math.random, sleep: nap.sleep, signal };
+    const end = await send({ ...deps, deadline: began + SEND_MS });
+    if (end === 'more') return 'more';
+    const kept = await keepResults({ queue, api, session }, signal);
+    return end === 'waiting' || !kept ? 'waiting' : 'all';
+  }
+
+  /** Stores list, detail, log and results of what was sent from here, unless a page does. True when all is stored. */
+  async function keepResults({ queue, api, session }: Tools, signal: AbortSignal): Promise<boolean> {
+    if (await pageIsOpen()) return true;
+    const who = await session.identity();
+    if (!who?.signed_in) return true;
+    const mine = (await queue.getAll('uploads')).filter(
+      (upload) => upload.step.at === 'sent' && upload.owner.user_id === who.me.user_id,
+    );
+    if (mine.length === 0) return true;
+    const user = await openUser(who.me.user_id);
+    try {
+      const batches: string[] = [];
+      for (const upload of mine) {
+        const batch = upload.server?.batch_id;
+        if (batch && !(await user.get('cursors', batch))?.whole_for) batches.push(batch);
+      }
+      if (batches.length === 0) return true;
+      const pull = { user, api, session, now: Date.now };
+      if ((await pullList(pull)).kind !== 'ok') return false;
+      let all = true;
+      for (const batch of batches) {
+        const end = await follow({ ...pull, random: Math.random, sleep: createNap().sleep, signal }, batch);
+        if (end === 'gone') continue;
+        if (end !== 'ended' || !(await keepWhole(pull, batch))) all = false;
+      }
+      // Once more: the list now says how they ended.
+      await pullList(pull);
+      return all;
+    } finally {
+      user.close();
+    }
+  }
+
+  /** One run at a time; whoever comes while it runs gets one more run after it. */
+  function run(): Promise<Done> {
+    if (running !== null) {
+      again = true;
+      return running;
+    }
+    running = (async () => {
+      let done = await once();
+      while (again) {
+        again = false;
+        done = await once();
+      }
+      return done;
+    })().finally(() => {
+      running = null;
+    });
+    return running;
+  }
+
+  async function register(): Promise<boolean> {
+    const sync = (scope.registration as ServiceWorkerRegistration & { sync?: SyncManager }).sync;
+    if (!sync) return false;
+    // Without a window open the browser refuses, and its own retry is what is left.
+    return sync.register('drain').then(
+      () => true,
+      () => false,
+    );
+  }
+
+  return {
+    async onSync(): Promise<void> {
+      const done = await run();
+      if (done === 'all') return;
+      if (done === 'more' && (await pageIsOpen()) && (await register())) return;
+      throw new Error('not all is sent: the browser is asked to try again later');
+    },
+    async onMessage(): Promise<void> {
+      // What is left is asked for again by the page, every half minute, as long as it lives.
+      await run();
+    },
+    onStart(): void {
+      // No event waits for this one: it may be cut off, and says so to nobody.
+      run().catch(() => {});
+    },
+    whenNotSending: (then: () => Promise<void>): Promise<void> => navigator.locks.request(SENDER_LOCK, then),
+  };
+}

@@ -1,0 +1,28 @@
+// Sleeping that a signal ends and that somebody may wake from: "wait, unless there is a reason to try again now".
+export interface Nap {
+  sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** ends every sleep under way */
+  wake: () => void;
+}
+
+export function createNap(): Nap {
+  const sleepers = new Set<() => void>();
+  return {
+    sleep: (ms, signal) =>
+      new Promise((resolve) => {
+        if (signal.aborted) return resolve();
+        const end = () => {
+          clearTimeout(timer);
+          sleepers.delete(end);
+          signal.removeEventListener('abort', end);
+          resolve();
+        };
+        const timer = setTimeout(end, ms);
+        sleepers.add(end);
+        signal.addEventListener('abort', end);
+      }),
+    wake() {
+      for (const end of [...sleepers]) end();
+    },
+  };
+}

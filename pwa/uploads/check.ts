@@ -1,0 +1,78 @@
+// What can be said about picked files before anything is queued: is there one, is it what the strategy needs, is the
+// task id right. Only the first and last bytes are read.
+import { GB, LARGEST_FILE } from '../../shared/protocol/upload.ts';
+
+export type Strategy = 'zip_with_qr' | 'zip_without_qr' | 'images';
+export interface Complaints {
+  files?: string;
+  task_id?: string;
+}
+
+const startsWith = (bytes: Uint8Array, magic: readonly number[]): boolean =>
+  magic.every((byte, i) => bytes[i] === byte);
+
+/** Magic numbers: PKWARE APPNOTE 4.3.7 and 4.3.16; JFIF/EXIF SOI; PNG 5.2; TIFF 6.0 section 2; PDF 7.5.2. */
+export function kindOf(head: Uint8Array): 'zip' | 'empty-zip' | 'jpeg' | 'png' | 'tiff' | 'pdf' | 'unknown' {
+  if (startsWith(head, [0x50, 0x4b, 0x03, 0x04])) return 'zip';
+  if (startsWith(head, [0x50, 0x4b, 0x05, 0x06])) return 'empty-zip';
+  if (startsWith(head, [0xff, 0xd8, 0xff])) return 'jpeg';
+  if (startsWith(head, [0x89, 0x50, 0x4e, 0x47])) return 'png';
+  if (startsWith(head, [0x49, 0x49, 0x2a, 0x00]) || startsWith(head, [0x4d, 0x4d, 0x00, 0x2a])) return 'tiff';
+  if (startsWith(head, [0x25, 0x50, 0x44, 0x46])) return 'pdf';
+  return 'unknown';
+}
+
+/** The end record lies within 64 KB and 22 bytes of the end (APPNOTE 4.3.16): a copy that broke off has none. */
+const END_REACH = 65_535 + 22;
+export function hasZipEnd(tail: Uint8Array): boolean {
+  for (let i = tail.length - 22; i >= 0; i--)
+    if (startsWith(tail.subarray(i, i + 4), [0x50, 0x4b, 0x05, 0x06])) return true;
+  return false;
+}
+
+const bytesOf = async (blob: Blob): Promise<Uint8Array> => new Uint8Array(await blob.arrayBuffer());
+
+async function checkZip(files: readonly File[]): Promise<string | undefined> {
+  const file = files[0];
+  if (files.length !== 1 || !file) return 'Choose one ZIP file.';
+  if (file.size === 0) return `${file.name} is empty.`;
+  const kind = kindOf(await bytesOf(file.slice(0, 8)));
+  if (kind === 'empty-zip') return `${file.name} is a ZIP without any files in it.`;
+  if (kind !== 'zip') return `${file.name} is not a ZIP file. Choose the ZIP that the scanner wrote.`;
+  if (!hasZipEnd(await bytesOf(file.slice(Math.max(0, file.size - END_REACH)))))
+    return `The end of ${file.name} is missing: the copy broke off. Copy it again from the scanner.`;
+  return undefined;
+}
+
+async function checkImages(files: readonly File[]): Promise<string | undefined> {
+  for (const file of files) {
+    if (file.size === 0) return `${file.name} is empty.`;
+    const kind = kindOf(await bytesOf(file.slice(0, 8)));
+    if (kind === 'zip' || kind === 'empty-zip') return `${file.name} is a ZIP file. Choose a ZIP strategy for it.`;
+    if (kind === 'unknown') return `${file.name} is not an image. JPG, PNG, TIFF and PDF can be read.`;
+  }
+  return undefined;
+}
+
+export const needsTask = (strategy: Strategy): boolean => strategy !== 'zip_with_qr';
+
+export const checkTask = (strategy: Strategy, taskId: string): string | undefined => {
+  if (!needsTask(strategy)) return undefined;
+  if (taskId === '') return 'Type the task id: 8 digits.';
+  return /^\d{8}$/.test(taskId) ? undefined : 'A task id has exactly 8 digits.';
+};
+
+/** Empty when the batch may be queued. */
+export async function checkBatch(strategy: Strategy, files: readonly File[], taskId: string): Promise<Complaints> {
+  const complaints: Complaints = {};
+  const task = checkTask(strategy, taskId);
+  if (task !== undefined) complaints.task_id = task;
+  const size = files.reduce((sum, file) => sum + file.size, 0);
+  const about = await (async () => {
+    if (files.length === 0) return strategy === 'images' ? 'Choose the images.' : 'Choose a ZIP file.';
+    if (size > LARGEST_FILE) return `That is ${(size / GB).toFixed(1)} GB; a batch may have 10 GB. Split it in two.`;
+    return strategy === 'images' ? checkImages(files) : checkZip(files);
+  })();
+  if (about !== undefined) complaints.files = about;
+  return complaints;
+}

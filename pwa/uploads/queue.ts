@@ -1,0 +1,139 @@
+// The verbs of the queue: every change to an upload, its chunks and their bytes is one of these, each one transaction.
+// Bytes leave in three ways only: the server verified them, the upload was removed by a person, or never.
+import type { OpenUpload } from '../../shared/protocol/upload.ts';
+import { chunkCount } from '../../shared/protocol/upload.ts';
+import { type Chunk, type QueueDb, type ServerSide, type Step, type Upload, write } from '../db.ts';
+
+export type NewUpload = Omit<Upload, 'step' | 'server'>;
+
+const chunksOf = (id: string): IDBKeyRange => IDBKeyRange.bound([id, 0], [id, Number.MAX_SAFE_INTEGER]);
+export const totalChunks = (upload: Pick<Upload, 'size' | 'chunk_size'>): number =>
+  chunkCount(upload.size, upload.chunk_size);
+
+/** Answers false when an upload with this id is there already: the second tap. */
+export async function enqueue(queue: QueueDb, upload: NewUpload): Promise<boolean> {
+  return write(
+    queue,
+    ['uploads'],
+    async (tx) => {
+      const store = tx.objectStore('uploads');
+      if ((await store.getKey(upload.id)) !== undefined) return false;
+      await store.add({ ...upload, step: { at: 'staging' }, server: null });
+      return true;
+    },
+    'strict',
+  );
+}
+
+export const getUpload = (queue: QueueDb, id: string): Promise<Upload | undefined> => queue.get('uploads', id);
+export const allUploads = (queue: QueueDb): Promise<Upload[]> => queue.getAll('uploads');
+export const chunksFor = (queue: QueueDb, id: string): Promise<Chunk[]> => queue.getAll('chunks', chunksOf(id));
+export const chunkBytes = (queue: QueueDb, id: string, index: number): Promise<Blob | undefined> =>
+  queue.get('bytes', [id, index]);
+
+/**
+ * Durable when it returns: only then may anybody say that the chunk is safe on this device. Answers false when the upload
+ * was removed meanwhile.
+ */
+export async function putChunk(
+  queue: QueueDb,
+  chunk: Pick<Chunk, 'upload' | 'index' | 'size' | 'sha256'>,
+  bytes: Blob,
+): Promise<boolean> {
+  return write(
+    queue,
+    ['uploads', 'chunks', 'bytes'],
+    async (tx) => {
+      if ((await tx.objectStore('uploads').getKey(chunk.upload)) === undefined) return false;
+      await tx.objectStore('chunks').put({ ...chunk, landed: 0, state: 'staged' });
+      await tx.objectStore('bytes').put(bytes, [chunk.upload, chunk.index]);
+      return true;
+    },
+    'strict',
+  );
+}
+
+async function change(queue: QueueDb, id: string, edit: (upload: Upload) => Upload): Promise<void> {
+  await write(
+    queue,
+    ['uploads'],
+    async (tx) => {
+      const store = tx.objectStore('uploads');
+      const upload = await store.get(id);
+      if (upload) await store.put(edit(upload));
+    },
+    'strict',
+  );
+}
+
+export const setStep = (queue: QueueDb, id: string, step: Step): Promise<void> =>
+  change(queue, id, (upload) => ({ ...upload, step }));
+
+/** `null`: the server does not know the upload any more. */
+export const setServer = (queue: QueueDb, id: string, server: ServerSide | null): Promise<void> =>
+  change(queue, id, (upload) => ({ ...upload, server }));
+
+export async function setLanded(queue: QueueDb, id: string, index: number, landed: number): Promise<void> {
+  await write(queue, ['chunks'], async (tx) => {
+    const chunk = await tx.objectStore('chunks').get([id, index]);
+    if (chunk?.state === 'staged') await tx.objectStore('chunks').put({ ...chunk, landed });
+  });
+}
+
+/** The server holds these, verified: the copies on this device go, their digests stay as proof of the file. */
+export async function release(queue: QueueDb, id: string, indexes: readonly number[]): Promise<void> {
+  if (indexes.length === 0) return;
+  await write(
+    queue,
+    ['chunks', 'bytes'],
+    async (tx) => {
+      for (const index of indexes) {
+        const chunk = await tx.objectStore('chunks').get([id, index]);
+        if (chunk) await tx.objectStore('chunks').put({ ...chunk, landed: chunk.size, state: 'sent' });
+        await tx.objectStore('bytes').delete([id, index]);
+      }
+    },
+    'strict',
+  );
+}
+
+/** Our copies of these cannot be read or do not match their digests: they count as never copied. */
+export async function lose(queue: QueueDb, id: string, indexes: readonly number[]): Promise<void> {
+  await write(
+    queue,
+    ['uploads', 'chunks', 'bytes'],
+    async (tx) => {
+      for (const index of indexes) {
+        await tx.objectStore('chunks').delete([id, index]);
+        await tx.objectStore('bytes').delete([id, index]);
+      }
+      const upload = await tx.objectStore('uploads').get(id);
+      if (upload) await tx.objectStore('uploads').put({ ...upload, step: { at: 'incomplete', why: 'damaged' } });
+    },
+    'strict',
+  );
+}
+
+/** A person removes an upload, sent or not. The only way that unsent bytes are given up. */
+export async function remove(queue: QueueDb, id: string): Promise<void> {
+  await write(
+    queue,
+    ['uploads', 'chunks', 'bytes'],
+    async (tx) => {
+      await tx.objectStore('uploads').delete(id);
+      await tx.objectStore('chunks').delete(chunksOf(id));
+      await tx.objectStore('bytes').delete(chunksOf(id));
+    },
+    'strict',
+  );
+}
+
+export const openBody = (upload: Upload): OpenUpload => ({
+  client_upload_id: upload.id,
+  upload_type: upload.upload_type,
+  name: upload.name,
+  size: upload.size,
+  task_id: upload.task_id,
+  chunk_size: upload.chunk_size,
+  ...(upload.upload_type === 'images' ? { files: upload.files } : {}),
+});

@@ -1,0 +1,43 @@
+// What a refusal or a silence means for an upload. Pure: the one table of the retry policy.
+import type { Refused, Unreachable } from '../api.ts';
+
+export type Verdict =
+  /** may pass by itself: try again with a growing, random pause */
+  | { act: 'retry'; why: 'no-network' | 'busy' }
+  /** the whole queue leaves the server alone, at least as long as it asked */
+  | { act: 'back-off'; why: 'busy' | 'server-full'; after_ms: number }
+  /** the capability token, the epoch or the upload itself is not known any more: open it again */
+  | { act: 'reopen' }
+  /** the part is too big for this line or for a proxy on it */
+  | { act: 'halve' }
+  /** the chunk did not arrive as it was hashed: look at our own copy first */
+  | { act: 'check-bytes' }
+  /** only a person can help; the bytes stay */
+  | { act: 'park'; code: string };
+
+/** Asked to wait without a number: a disk does not empty itself in seconds. */
+const DEFAULT_BACK_OFF_MS = 30_000;
+const FULL_BACK_OFF_MS = 60_000;
+
+export function verdict(answer: Refused | Unreachable): Verdict {
+  if (answer.kind === 'unreachable') return answer.timed_out ? { act: 'halve' } : { act: 'retry', why: 'no-network' };
+  const { status, code, retry_after_ms } = answer;
+  if (code === 'CHUNK_HASH_MISMATCH') return { act: 'check-bytes' };
+  if (code === 'STALE_EPOCH' || code === 'UPLOAD_NOT_FOUND' || status === 401) return { act: 'reopen' };
+  if (code === 'UPLOAD_TOO_LARGE') return { act: 'park', code };
+  if (status === 413) return { act: 'halve' };
+  if (status === 507) return { act: 'back-off', why: 'server-full', after_ms: retry_after_ms ?? FULL_BACK_OFF_MS };
+  if (status === 429 || status === 503)
+    return { act: 'back-off', why: 'busy', after_ms: retry_after_ms ?? DEFAULT_BACK_OFF_MS };
+  if (status === 408 || status === 423 || status === 425) return { act: 'retry', why: 'busy' };
+  if (status === 502 || status === 504) return { act: 'retry', why: 'no-network' };
+  if (status >= 500) return { act: 'retry', why: 'busy' };
+  return { act: 'park', code: code ?? `HTTP_${status}` };
+}
+
+/** Attempts at one part before the sender waits for a reason to try again. */
+export const ATTEMPTS = 3;
+
+/** Full jitter: anything from nothing to a bound that doubles, so that a hundred tablets do not knock at once. */
+export const pauseMs = (attempt: number, random: () => number): number =>
+  random() * Math.min(30_000, 1_000 * 2 ** attempt);
