@@ -9,6 +9,7 @@ import * as v from 'valibot';
 import { needFreePort, needRedis, needWritableFolder } from './before-start.ts';
 import type { Nursery } from './children.ts';
 import { endOrphans, GRACE_MS, keep, REDIS_GRACE_MS } from './children.ts';
+import { demoLogin, runDemo } from './cli/demo.ts';
 import type { Config } from './config.ts';
 import { ConfigError, loadConfig } from './config.ts';
 import type { DataLock } from './data-lock.ts';
@@ -20,7 +21,13 @@ import type { Supervised } from './supervise.ts';
 
 const ROLES = ['all', 'api', 'worker'] as const;
 type Role = (typeof ROLES)[number];
-const USAGE = 'Usage: node dist/server/main.js [all|api|worker]';
+interface Options {
+  role: Role;
+  demo: boolean;
+  /** with `demo`: end when it has ended */
+  exit: boolean;
+}
+const USAGE = 'Usage: node dist/server/main.js [all|api|worker] [--demo] [--exit]';
 
 /** What the API says over IPC when it listens; `firstAdmin` only when it has just made one. */
 const Ready = v.object({
@@ -38,10 +45,16 @@ const tell = (message: object): void => {
   if (process.connected) process.send?.(message);
 };
 
-function readArguments(args: string[]): Role {
-  const role = ROLES.find((name) => name === (args[0] ?? 'all'));
-  if (!role || args.length > 1) throw new Refusal(`${args.join(' ')} is not known. ${USAGE}`);
-  return role;
+function readArguments(args: string[]): Options {
+  const named = ROLES.find((role) => role === args[0]);
+  const flags = named ? args.slice(1) : args;
+  const unknown = flags.find((flag) => flag !== '--demo' && flag !== '--exit');
+  const demo = flags.includes('--demo');
+  const exit = flags.includes('--exit');
+  if (unknown !== undefined) throw new Refusal(`${unknown} is not known. ${USAGE}`);
+  if (demo && (named ?? 'all') !== 'all') throw new Refusal(`--demo goes with all. ${USAGE}`);
+  if (exit && !demo) throw new Refusal(`--exit goes with --demo. ${USAGE}`);
+  return { role: named ?? 'all', demo, exit };
 }
 
 /** Where a browser on this machine finds it. */
@@ -71,11 +84,12 @@ async function takeDataFolder(dataDir: string): Promise<DataLock> {
   return lock;
 }
 
-async function run(config: Config, env: NodeJS.ProcessEnv, role: Role): Promise<number> {
+async function run(config: Config, env: NodeJS.ProcessEnv, { role, demo, exit }: Options): Promise<number> {
   const interrupts = listenForInterrupts();
   /** what has been started, undone from the last to the first */
   const undo: (() => void | Promise<void>)[] = [];
   let failure: Refusal | null = null;
+  let exitCode = 0;
   let childEnv: NodeJS.ProcessEnv = { ...env, NODE_ENV: env.NODE_ENV ?? 'production' };
   const nursery: Nursery = {
     dataDir: config.dataDir,
@@ -178,14 +192,19 @@ async function run(config: Config, env: NodeJS.ProcessEnv, role: Role): Promise<
       const url = urlOf(config.host, ready.port);
       greet(config, url, ready.firstAdmin);
       tell({ ready: true, url, ...(ready.firstAdmin ? { firstAdmin: ready.firstAdmin } : {}) });
+      if (demo) {
+        const login = demoLogin(config, ready.firstAdmin ?? null);
+        const right = await Promise.race([runDemo({ url, ...login, exit }), interrupts.happened]);
+        if (exit) exitCode = right === true ? 0 : 1;
+      }
     }
-    await interrupts.happened;
+    if (!exit) await interrupts.happened;
   } finally {
     for (const step of undo.reverse()) await step();
     if (process.connected) process.disconnect();
   }
   if (failure) throw failure;
-  return 0;
+  return exitCode;
 }
 
 /** Runs until it is told to end. @returns the exit code */

@@ -120,26 +120,28 @@ async function makeTasks(client: Client, { tasks, template }: SampleBatch): Prom
   }
 }
 
-/** Prints a batch's stages as they come. A stage's line is begun by its first event. */
+/** Prints a batch's stages as they come. Stages overlap, so a line that had to make room for another's is begun anew. */
 async function showStages(client: Client, batchId: string): Promise<void> {
-  let stage = '';
-  let line = progressLine('');
+  const lines = new Map<string, ReturnType<typeof progressLine>>();
+  let last = '';
+  const show = (stage: string, share: number, text: string): void => {
+    if (stage !== last) lines.get(last)?.end();
+    last = stage;
+    const line = lines.get(stage) ?? progressLine(stage);
+    lines.set(stage, line);
+    line.show(share, text);
+  };
   for await (const event of client.follow(batchId, LONGEST_MS)) {
     if (event.type === 'progress') {
       const now = v.parse(ProgressEvent, event.data);
-      if (now.stage !== stage) {
-        line.end();
-        line = progressLine(now.stage);
-        stage = now.stage;
-      }
-      line.show(now.progress_percentage / 100, now.message);
-    } else if (event.type === 'batch.progress' && stage === 'processing_sheets') {
+      show(now.stage, now.progress_percentage / 100, now.message);
+    } else if (event.type === 'batch.progress' && last === 'processing_sheets') {
       const now = v.parse(BatchProgress, event.data);
       const rate = now.throughput_rate > 0 ? `, ${Math.round(now.throughput_rate)} a minute` : '';
-      line.show(now.percentage / 100, `${now.completed_items} of ${now.total_items} pages${rate}`);
+      show(last, now.percentage / 100, `${now.completed_items} of ${now.total_items} pages${rate}`);
     }
   }
-  line.end();
+  lines.get(last)?.end();
 }
 
 // ── the result ───────────────────────────────────────────────────────────────────────────────────────────────────
