@@ -39,6 +39,8 @@ export async function purgeBatch(db: Database, blobs: Blobs, user: User, batch: 
   const { batch_id } = batch;
   const uploads = await db.sql.selectFrom('uploads').select('upload_id').where('batch_id', '=', batch_id).execute();
   await db.write(async (tx) => {
+    // Locked first: a worker that is committing this batch's pages is waited for, and the next one finds nothing.
+    await tx.selectFrom('pages').select('sheet_id').where('batch_id', '=', batch_id).forUpdate().execute();
     const sheets = tx.selectFrom('pages').select('sheet_id').where('batch_id', '=', batch_id);
     await tx.deleteFrom('answers').where('sheet_id', 'in', sheets).execute();
     await tx.deleteFrom('readings').where('sheet_id', 'in', sheets).execute();

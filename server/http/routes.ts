@@ -107,6 +107,14 @@ function asRefusal(error: unknown): RequestRefused | null {
       `The multipart body does not fit: ${error.message}${error.field ? ` (${error.field})` : ''}.`,
     );
   }
+  const { code } = error as { code?: string };
+  if (code === 'ENOSPC' || code === 'SQLITE_FULL') {
+    return new RequestRefused(
+      'DISK_FULL',
+      'The server’s disk is full. Nothing that was verified is lost; keep the rest queued, an admin has to make room.',
+      { retryAfter: 300 },
+    );
+  }
   const { type, status, expose, message } = error as {
     type?: string;
     status?: number;
@@ -127,10 +135,12 @@ export function problem(code: ProblemCode, detail: string, request_id: string): 
 /** The last handler: every error becomes a problem document; what we did not expect is reported and kept short. */
 export const problems =
   (report: (error: unknown) => void): ErrorRequestHandler =>
-  (error: unknown, _req, res, next) => {
+  (error: unknown, req, res, next) => {
     const refused = asRefusal(error);
     const id = randomUUID();
-    if (!refused) report(error instanceof Error ? Object.assign(error, { request_id: id }) : error);
+    // A body that broke off is a tablet that lost its line: it comes back, and there is nobody to answer.
+    const gone = !req.complete && req.destroyed;
+    if (!refused && !gone) report(error instanceof Error ? Object.assign(error, { request_id: id }) : error);
     if (res.headersSent) return next(error);
     const detail =
       refused?.message ??

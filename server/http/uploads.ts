@@ -25,6 +25,8 @@ export interface UploadRouteDeps extends SealDeps {
   report: (error: unknown) => void;
 }
 
+const IDLE_MS = 30_000;
+
 const WholeFields = v.object({
   upload_type: UploadType,
   task_id: v.optional(
@@ -55,6 +57,8 @@ export function uploadRoutes(routes: Routes, deps: UploadRouteDeps): void {
   });
 
   routes.on('POST /api/batches/upload-chunk', async (req, res, { sender }) => {
+    // A tablet that went out of reach leaves its socket open: cut it, so that the chunk's lease is free again.
+    req.setTimeout(IDLE_MS, () => req.destroy());
     const { files } = await receiveFiles(req, res, async ({ field, stream }, fields) => {
       if (field !== 'chunk') refuse('VALIDATION_FAILED', `The file’s field is ${field}; it must be chunk.`);
       const request = parse(ChunkFields, fields, 'fields, which must come before the file,');
