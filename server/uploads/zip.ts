@@ -29,7 +29,7 @@ export const LARGEST_ENTRY = 256 * 2 ** 20;
 
 const inflate = promisify(inflateRaw) as (data: Buffer, options: object) => Promise<Buffer>;
 
-/** Reads the directory of the archive in `fd` (which stays open). Sorted by name the way people number files. */
+/** Reads the directory of the archive in `fd` (which stays open). Pages keep the directory's order. */
 export async function readDirectory(fd: number, size: number): Promise<ZipDirectory> {
   const refused = (error: unknown): ZipDirectory => {
     const said = error instanceof Error ? error.message : String(error);
@@ -80,11 +80,8 @@ export async function readDirectory(fd: number, size: number): Promise<ZipDirect
       reason: `it holds ${others ? `${held}, but ` : ''}no JPG, PNG, TIFF or WebP. Put the scans in it and send it again`,
     };
   }
-  images.sort((a, b) => byName.compare(a.name, b.name) || a.offset - b.offset);
   return { ok: true, images, others };
 }
-/** `2.jpg` before `10.jpg`, the same on every machine. */
-const byName = new Intl.Collator('en', { numeric: true });
 /** A method number no archive has, standing for an encrypted entry. */
 const ENCRYPTED = 0xffff;
 
