@@ -194,7 +194,10 @@ async function run(config: Config, env: NodeJS.ProcessEnv, { role, demo, exit }:
       tell({ ready: true, url, ...(ready.firstAdmin ? { firstAdmin: ready.firstAdmin } : {}) });
       if (demo) {
         const login = demoLogin(config, ready.firstAdmin ?? null);
-        const right = await Promise.race([runDemo({ url, ...login, exit }), interrupts.happened]);
+        const right = await Promise.race([
+          runDemo({ url, ...login, exit, signal: interrupts.first }),
+          interrupts.happened,
+        ]);
         if (exit) exitCode = right === true ? 0 : 1;
       }
     }

@@ -50,20 +50,25 @@ async function refusalOf(response: Response): Promise<ApiRefusal> {
   return new ApiRefusal(response.status, v.parse(Problem, problem));
 }
 
-/** Signs in at once; signs in again whenever the token has run out.
+/** Signs in at once; signs in again whenever the token has run out. `signal` ends all that the client does.
  *  @throws ApiRefusal when user name or password are wrong */
-export async function signIn(url: string, username: string, password: string): Promise<Client> {
-  const client = createClient(url, username, password);
+export async function signIn(
+  url: string,
+  username: string,
+  password: string,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<Client> {
+  const client = createClient(url, username, password, signal);
   await client.signIn();
   return client;
 }
 
-function createClient(url: string, username: string, password: string) {
+function createClient(url: string, username: string, password: string, ended: AbortSignal) {
   let token = '';
 
   async function login(): Promise<void> {
     const body = new URLSearchParams({ username, password });
-    const response = await fetch(`${url}/api/auth/login`, { method: 'POST', body });
+    const response = await fetch(`${url}/api/auth/login`, { method: 'POST', body, signal: ended });
     if (!response.ok) throw await refusalOf(response);
     token = v.parse(TokenAnswer, await response.json()).access_token;
   }
@@ -73,6 +78,7 @@ function createClient(url: string, username: string, password: string) {
     const ask = (): Promise<Response> =>
       fetch(`${url}${path}`, {
         method,
+        signal: ended,
         headers: {
           authorization: `Bearer ${token}`,
           ...(body && !isBody(body) ? { 'content-type': 'application/json' } : {}),
@@ -148,7 +154,7 @@ function createClient(url: string, username: string, password: string) {
         authorization: `Bearer ${token}`,
         ...(lastEventId ? { 'last-event-id': lastEventId } : {}),
       },
-      ...(signal ? { signal } : {}),
+      signal: signal ? AbortSignal.any([signal, ended]) : ended,
     });
     if (!response.ok) throw await refusalOf(response);
     if (response.status === 204 || !response.body) return;
@@ -167,7 +173,7 @@ function createClient(url: string, username: string, password: string) {
   /** A batch's events from its first to its last, over as many connections as it takes.
    *  @throws Error when it has not ended after `timeoutMs` */
   async function* follow(batchId: string, timeoutMs: number): AsyncGenerator<StreamEvent> {
-    const signal = AbortSignal.timeout(timeoutMs);
+    const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), ended]);
     let lastId: string | undefined;
     while (!signal.aborted) {
       try {
@@ -185,6 +191,7 @@ function createClient(url: string, username: string, password: string) {
       }
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
+    ended.throwIfAborted();
     throw new Error(`batch ${batchId} did not end within ${timeoutMs / 1000} s`);
   }
 
