@@ -180,6 +180,8 @@ export async function openMigrated<S extends DBSchema>(
   try {
     return await openDB<S>(name, migrations.length, {
       upgrade(db, stored, _target, tx) {
+        // When a step fails it is the opening that rejects; this promise would only do so unheard.
+        tx.done.catch(() => {});
         for (const step of migrations) if (step.version > stored) step.run(db, tx);
       },
       // Another tab wants a newer schema: let go, so that it is not kept waiting; this tab is told to reload.

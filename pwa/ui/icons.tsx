@@ -1,6 +1,7 @@
 // The few signs that Sheaf uses, drawn on a 24 grid with a 2 px pen. They always stand beside a word, so they are silent
 // for screen readers.
-import type { ComponentChildren } from 'preact';
+import type { ComponentChildren, JSX } from 'preact';
+import type { IconName } from './words.ts';
 
 const draw = (shape: ComponentChildren) => () => (
   <svg
@@ -17,7 +18,7 @@ const draw = (shape: ComponentChildren) => () => (
   </svg>
 );
 
-export const Icons = {
+const ICONS: Record<IconName, () => JSX.Element> = {
   batches: draw(<path d="M4 5h16M4 12h16M4 19h10" />),
   add: draw(<path d="M12 5v14M5 12h14" />),
   queue: draw(<path d="M12 16V4m0 0-5 5m5-5 5 5M4 20h16" />),
@@ -39,10 +40,9 @@ export const Icons = {
   user: draw(<path d="M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8Zm-7 8a7 7 0 0 1 14 0" />),
   back: draw(<path d="M19 12H5m0 0 6-6m-6 6 6 6" />),
 };
-export type IconName = keyof typeof Icons;
 
 export const Icon = ({ name }: { name: IconName }) => {
-  const Drawn = Icons[name];
+  const Drawn = ICONS[name];
   return <Drawn />;
 };
 

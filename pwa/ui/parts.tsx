@@ -3,9 +3,8 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import type { BatchStatus } from '../../shared/protocol/stage.ts';
 import { count } from './format.ts';
-import { Icon, type IconName } from './icons.tsx';
-
-export type Tone = 'ok' | 'run' | 'bad' | 'wait' | 'doubt';
+import { Icon } from './icons.tsx';
+import type { IconName, Segment, Tone } from './words.ts';
 
 export const Pill = ({ tone, icon, children }: { tone: Tone; icon: IconName; children: ComponentChildren }) => (
   <span class={`pill ${tone}`}>
@@ -35,12 +34,6 @@ export const StatusPill = ({ status }: { status: BatchStatus }) => {
     </Pill>
   );
 };
-
-export interface Segment {
-  tone: Tone | 'rest';
-  label: string;
-  value: number;
-}
 
 /** One bar of all sheets by what became of them; the legend says the same in words. */
 export const SegmentBar = ({ segments, legend = false }: { segments: Segment[]; legend?: boolean }) => {

@@ -3,7 +3,7 @@ import type { BatchDetail, BatchRow } from '../../../shared/protocol/batch.ts';
 import { ENDED, STAGES, type Stage } from '../../../shared/protocol/stage.ts';
 import type { BatchProgress } from '../../../shared/protocol/stream.ts';
 import { count, duration, plural, roughly } from '../../ui/format.ts';
-import type { Segment } from '../../ui/parts.tsx';
+import type { Segment } from '../../ui/words.ts';
 
 type Figures = Pick<BatchRow, 'status' | 'total_sheets' | 'processed_sheets' | 'failed_sheets'>;
 

@@ -5,8 +5,9 @@ import { CHUNK_SIZE, chunkCount } from '../../../shared/protocol/upload.ts';
 import { useApp } from '../../app.ts';
 import { go } from '../../route.ts';
 import { bytes, plural } from '../../ui/format.ts';
-import { Icon, type IconName } from '../../ui/icons.tsx';
+import { Icon } from '../../ui/icons.tsx';
 import { ScreenTitle } from '../../ui/parts.tsx';
+import type { IconName } from '../../ui/words.ts';
 import { type Complaints, checkBatch, needsTask, type Strategy } from '../../uploads/check.ts';
 
 const STRATEGIES: { value: Strategy; icon: IconName; title: string; words: string }[] = [

@@ -1,8 +1,7 @@
 // What to say about an upload, from what is stored of it. Pure.
 import type { Chunk, DeviceRow, Upload } from '../../db.ts';
 import { bytes, plural } from '../../ui/format.ts';
-import type { IconName } from '../../ui/icons.tsx';
-import type { Tone } from '../../ui/parts.tsx';
+import type { IconName, Tone } from '../../ui/words.ts';
 import { totalChunks } from '../../uploads/queue.ts';
 import { LEASE_STALE_MS } from '../../uploads/sender.ts';
 

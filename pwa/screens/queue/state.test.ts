@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest';
+import type { Chunk, Step, Upload } from '../../db.ts';
+import { sumUp, viewUpload } from './state.ts';
+
+const MB = 2 ** 20;
+const upload = (step: Step): Upload => ({
+  id: 'a',
+  owner: { user_id: 'u1', username: 'amal' },
+  upload_type: 'zip_with_qr',
+  name: 'scans.zip',
+  size: 120 * MB,
+  chunk_size: 50 * MB,
+  task_id: null,
+  files: [{ name: 'scans.zip', size: 120 * MB }],
+  created_at: '2026-01-01T10:00:00Z',
+  step,
+  server: null,
+});
+const chunk = (index: number, state: Chunk['state'], size = 50 * MB): Chunk => ({
+  upload: 'a',
+  index,
+  size,
+  sha256: '',
+  landed: state === 'sent' ? size : 0,
+  state,
+});
+
+test('[U1] while it is copied only what is stored is called safe', () => {
+  const view = viewUpload(upload({ at: 'staging' }), [chunk(0, 'staged')], null, 0);
+  expect(view.sentence).toContain('50 MB of 120 MB safe');
+  expect(view.cells).toEqual(['safe', 'none', 'none']);
+  expect(view.word).not.toContain('Safe');
+});
+
+test('when the copying broke off, the file is asked for by name', () => {
+  const view = viewUpload(upload({ at: 'incomplete', why: 'interrupted' }), [chunk(0, 'staged')], null, 0);
+  expect(view.needs_file).toBe(true);
+  expect(view.sentence).toContain('50 MB of 120 MB are safe');
+  expect(view.sentence).toContain('“scans.zip”');
+});
+
+test('it is being sent only while somebody has the lease and beats', () => {
+  const chunks = [chunk(0, 'sent'), chunk(1, 'staged'), chunk(2, 'sent', 20 * MB)];
+  const lease = { key: 'sender' as const, upload: 'a', beat: 1_000_000 };
+  const sending = viewUpload(upload({ at: 'queued' }), chunks, lease, 1_010_000);
+  expect(sending).toMatchObject({ sending: true, sent: 2, total: 3, word: 'Sending' });
+  expect(sending.sentence).toContain('chunk 3 of 3, 50 MB');
+  expect(viewUpload(upload({ at: 'queued' }), chunks, lease, 1_030_000)).toMatchObject({
+    sending: false,
+    word: 'Safe on this tablet',
+  });
+});
+
+test('what is sent counts as sent although its chunks are gone', () => {
+  expect(viewUpload(upload({ at: 'sent', sealed_at: '' }), [], null, 0)).toMatchObject({
+    sent: 3,
+    safe: 3,
+    tone: 'ok',
+  });
+});
+
+test('the sum tells sending before attention before waiting', () => {
+  const waiting = viewUpload(upload({ at: 'queued' }), [], null, 0);
+  const parked = viewUpload(upload({ at: 'parked', code: 'FORBIDDEN', detail: 'no' }), [], null, 0);
+  const sent = viewUpload(upload({ at: 'sent', sealed_at: '' }), [], null, 0);
+  expect(sumUp([sent])).toMatchObject({ work: 'none', uploads: 0 });
+  expect(sumUp([waiting, sent])).toMatchObject({ work: 'waiting', of: 3 });
+  expect(sumUp([waiting, parked])).toMatchObject({ work: 'attention', attention: 1 });
+  expect(sumUp([{ ...waiting, sending: true }, parked])).toMatchObject({ work: 'sending', attention: 1 });
+});

@@ -1,0 +1,28 @@
+// The vocabulary of the screens: tones, signs and the pieces of a bar, for modules that tell without drawing.
+export type Tone = 'ok' | 'run' | 'bad' | 'wait' | 'doubt';
+
+export type IconName =
+  | 'batches'
+  | 'add'
+  | 'queue'
+  | 'online'
+  | 'offline'
+  | 'sending'
+  | 'alert'
+  | 'clock'
+  | 'done'
+  | 'failed'
+  | 'running'
+  | 'paused'
+  | 'file'
+  | 'images'
+  | 'cover'
+  | 'safe'
+  | 'user'
+  | 'back';
+
+export interface Segment {
+  tone: Tone | 'rest';
+  label: string;
+  value: number;
+}
