@@ -156,7 +156,6 @@ async function build() {
   const tsc = inRoot('node_modules', 'typescript', 'bin', 'tsc');
   if (modifiedAt(inRoot('dist', 'server', 'main.js')) === 0) say('Building …');
   if ((await quietly(process.execPath, [tsc, '-b'])) !== 0) return false;
-  if (!fs.existsSync(inRoot('pwa', 'index.html'))) return true;
   if (
     modifiedAt(inRoot('dist', 'web', 'index.html')) >
     newestUnder('pwa', 'shared', 'vite.config.ts', 'package-lock.json')
@@ -218,8 +217,10 @@ async function develop(args) {
   await buildOrRefuse();
   const bin = (name, ...parts) =>
     spawn(process.execPath, [inRoot('node_modules', ...name), ...parts], { cwd: ROOT, stdio: 'inherit' });
-  const helpers = [bin(['typescript', 'bin', 'tsc'], '-b', '--watch', '--preserveWatchOutput')];
-  if (fs.existsSync(inRoot('pwa', 'index.html'))) helpers.push(bin(['vite', 'bin', 'vite.js']));
+  const helpers = [
+    bin(['typescript', 'bin', 'tsc'], '-b', '--watch', '--preserveWatchOutput'),
+    bin(['vite', 'bin', 'vite.js']),
+  ];
   let stopping = false;
   let server;
   const startServer = () => {

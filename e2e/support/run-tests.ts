@@ -96,7 +96,7 @@ export async function runTests(args: string[]): Promise<number> {
     () => check('lint', [tool('@biomejs', 'biome', 'bin', 'biome'), 'check', '--error-on-warnings', '.'], signal),
     () => vitest(projects, filters, signal),
   ];
-  if (projects.includes('e2e') && fs.existsSync(path.join(ROOT, 'pwa', 'index.html'))) {
+  if (projects.includes('e2e')) {
     steps.splice(2, 0, () => check('web build', [tool('vite', 'bin', 'vite.js'), 'build'], signal));
   }
   for (const step of steps) {

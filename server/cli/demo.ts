@@ -276,7 +276,6 @@ export async function runDemo({ url, exit, signal, ...login }: DemoOptions): Pro
     );
     for (const difference of wrong.slice(0, 20)) say(`    ${difference}`);
   }
-  say();
-  if (!exit) say(`Look at ${url} (user name ${login.username}), batch ${name}. Ctrl-C ends Sheaf.`);
+  if (!exit) say(`\nLook at ${url} (user name ${login.username}), batch ${name}. Ctrl-C ends Sheaf.`);
   return wrong.length === 0;
 }
