@@ -97,6 +97,8 @@ export interface BatchesTable {
   processing_started_at: number | null;
   processing_completed_at: number | null;
   deleted_at: number | null;
+  /** 1 when the pages are known and stand in `pages` */
+  directory_known: Flag;
   total_pages: number;
   covers: number;
   blank_pages: number;
@@ -167,12 +169,14 @@ export interface PagesTable {
   name: string;
   /** where its local header (ZIP) or its first byte (images) lies in the upload */
   file_offset: number;
+  /** all of its bytes lie before this */
+  file_end: number;
   compressed_size: number;
   size: number;
   /** 0 stored, 8 deflated; -1 for a plain file */
   method: number;
   crc32: number | null;
-  /** waiting, done (it has a reading) or failed */
+  /** absent (its bytes have not all landed), waiting, reading, done (it has a reading) or failed */
   state: string;
   /** sheet, cover, blank or foreign once read */
   kind: string | null;

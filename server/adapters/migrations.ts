@@ -91,7 +91,8 @@ export const MIGRATIONS: readonly Migration[] = [
         task_id ${id}, status ${id} not null, resume_status ${id}, stage ${id} not null, message ${text} not null,
         progress_percentage ${real} not null, error_details ${text}, size ${int} not null, uploaded_by ${id} not null,
         centre_id ${id}, created_at ${int} not null, first_byte_at ${int}, uploaded_at ${int},
-        processing_started_at ${int}, processing_completed_at ${int}, deleted_at ${int}, total_pages ${int} not null,
+        processing_started_at ${int}, processing_completed_at ${int}, deleted_at ${int},
+        directory_known ${int} not null, total_pages ${int} not null,
         covers ${int} not null, blank_pages ${int} not null, done_pages ${int} not null, failed_sheets ${int} not null,
         doubtful_sheets ${int} not null, total_answers ${int} not null, event_seq ${int} not null, rev ${int} not null)
         ${table}`,
@@ -125,7 +126,7 @@ export const MIGRATIONS: readonly Migration[] = [
       'create index sheet_groups_task on sheet_groups (task_id)',
       `create table pages (
         sheet_id ${int} not null primary key, batch_id ${id} not null, page_index ${int} not null, name ${text} not null,
-        file_offset ${int} not null, compressed_size ${int} not null, size ${int} not null, method ${int} not null,
+        file_offset ${int} not null, file_end ${int} not null, compressed_size ${int} not null, size ${int} not null, method ${int} not null,
         crc32 ${int}, state ${id} not null, kind ${id}, attempts ${int} not null, started_at ${int}, finished_at ${int},
         duration_ms ${real}, error_message ${text}, group_index ${int}, task_id ${id}) ${table}`,
       'create unique index pages_index on pages (batch_id, page_index)',

@@ -1,5 +1,5 @@
 // The bin: a deleted batch goes there and comes back from there; purging takes every row and byte of it for good.
-import type { BatchesTable, Database } from '../adapters/database.ts';
+import type { BatchesTable, Database, Tx, UploadsTable } from '../adapters/database.ts';
 import { audit } from '../audit.ts';
 import type { User } from '../auth/sessions.ts';
 import { refuse } from '../problem.ts';
@@ -70,4 +70,46 @@ export async function purgeBatch(db: Database, blobs: Blobs, user: User, batch: 
     });
   });
   for (const { upload_id } of uploads) await blobs.remove(upload_id);
+}
+
+/** Takes back all that was read of a batch. */
+export async function forgetPages(tx: Tx, batchId: string): Promise<void> {
+  const sheets = tx.selectFrom('pages').select('sheet_id').where('batch_id', '=', batchId);
+  await tx.deleteFrom('readings').where('sheet_id', 'in', sheets).execute();
+  await tx.deleteFrom('results').where('batch_id', '=', batchId).execute();
+  await tx.deleteFrom('pages').where('batch_id', '=', batchId).execute();
+  await tx
+    .updateTable('batches')
+    .set({
+      directory_known: 0,
+      total_pages: 0,
+      covers: 0,
+      blank_pages: 0,
+      done_pages: 0,
+      failed_sheets: 0,
+      processing_started_at: null,
+    })
+    .where('batch_id', '=', batchId)
+    .execute();
+}
+
+/** Takes an upload back that has not been sealed: its bytes and what was read of them go, a tombstone stays so that its
+ *  sender is told. */
+export async function cancelUpload(db: Database, blobs: Blobs, user: User, upload: UploadsTable): Promise<void> {
+  const { upload_id, batch_id } = upload;
+  if (upload.state !== 'open' && upload.state !== 'rejected') {
+    refuse('CONFLICT', `Upload ${upload_id} is sealed: its batch can be deleted, the upload cannot.`);
+  }
+  await db.write(async (tx) => {
+    await tx.updateTable('uploads').set({ state: 'deleted' }).where('upload_id', '=', upload_id).execute();
+    await tx.deleteFrom('chunks').where('upload_id', '=', upload_id).execute();
+    await forgetPages(tx, batch_id);
+    await tx
+      .updateTable('batches')
+      .set({ status: 'cancelled', message: 'Upload cancelled', deleted_at: Date.now() })
+      .where('batch_id', '=', batch_id)
+      .execute();
+    await audit(db, tx, { user_id: user.user_id, action: 'upload.delete', subject: `upload:${upload_id}` });
+  });
+  await blobs.remove(upload_id);
 }

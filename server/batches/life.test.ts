@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { BATCH_STATUSES, ENDED } from '../../shared/protocol/stage.ts';
 import { ACTIVE, hasEnded } from './life.ts';
 
-test('[P3] every state has ended, has work for the pipeline, or waits for a person or for bytes', () => {
-  const waiting = ['uploading', 'paused'];
+test('[P3] every state has ended, has work for the pipeline, or waits for a person', () => {
+  const waiting = ['paused'];
   for (const status of BATCH_STATUSES) {
     const kinds = [ENDED.includes(status), ACTIVE.includes(status), waiting.includes(status)];
     expect(kinds.filter(Boolean), status).toHaveLength(1);

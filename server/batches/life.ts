@@ -15,8 +15,8 @@ const NEXT: Record<BatchStatus, readonly BatchStatus[]> = {
   cancelled: ['reprocessing'],
 };
 
-/** States in which the pipeline has something to do. */
-export const ACTIVE: readonly BatchStatus[] = ['uploaded', 'validating', 'processing', 'reprocessing'];
+/** States in which the pipeline may have something to do; pages are read while the batch is still uploading. */
+export const ACTIVE: readonly BatchStatus[] = ['uploading', 'uploaded', 'validating', 'processing', 'reprocessing'];
 export const hasEnded = (status: string): boolean => ENDED.includes(status as BatchStatus);
 
 /** Moves a batch on; false when it stands in a state from which `to` cannot follow (a second runner was faster). */

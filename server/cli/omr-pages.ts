@@ -2,6 +2,7 @@
 // Each comes as bytes or as the reason why there are none.
 import fs from 'node:fs/promises';
 import path from 'node:path';
+import { wholeFile } from '../uploads/landed.ts';
 import { LARGEST_ENTRY, readDirectory, readEntry } from '../uploads/zip.ts';
 
 export type PageBytes = { name: string } & ({ ok: true; bytes: Buffer } | { ok: false; reason: string });
@@ -47,9 +48,13 @@ async function* pagesFrom(file: string): AsyncGenerator<PageBytes, void, undefin
       else yield { name: file, ok: true, bytes: await handle.readFile() };
       return;
     }
-    const directory = await readDirectory(handle.fd, size);
+    const directory = await readDirectory(wholeFile(handle, size));
     if (!directory.ok) {
-      yield { name: file, ok: false, reason: directory.reason };
+      yield {
+        name: file,
+        ok: false,
+        reason: directory.code === 'NOT_LANDED' ? 'its directory points outside the file' : directory.reason,
+      };
       return;
     }
     for (const entry of directory.images) yield { name: `${file}/${entry.name}`, ...(await readEntry(handle, entry)) };

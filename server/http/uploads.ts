@@ -9,6 +9,7 @@ import {
   UploadType,
 } from '../../shared/protocol/upload.ts';
 import { audit } from '../audit.ts';
+import { cancelUpload } from '../batches/bin.ts';
 import { refuse } from '../problem.ts';
 import { landChunk } from '../uploads/landing.ts';
 import { findUpload, holdings } from '../uploads/ledger.ts';
@@ -76,6 +77,8 @@ export function uploadRoutes(routes: Routes, deps: UploadRouteDeps): void {
       seal(deps, upload).catch((error: unknown) => {
         if (!(error instanceof Error && error.name === 'RequestRefused')) report(error);
       });
+    } else if (answer.verified && !answer.duplicate) {
+      deps.wake(answer.batch_id);
     }
     res.json(answer);
   });
@@ -122,20 +125,7 @@ export function uploadRoutes(routes: Routes, deps: UploadRouteDeps): void {
 
   routes.on('DELETE /api/batches/uploads/:upload_id', async (req, res, { sender, user }) => {
     const upload = await findUpload(db, sender, String(req.params.upload_id));
-    if (upload.state !== 'open' && upload.state !== 'rejected') {
-      refuse('CONFLICT', `Upload ${upload.upload_id} is sealed: its batch can be deleted, the upload cannot.`);
-    }
-    await db.write(async (tx) => {
-      await tx.updateTable('uploads').set({ state: 'deleted' }).where('upload_id', '=', upload.upload_id).execute();
-      await tx.deleteFrom('chunks').where('upload_id', '=', upload.upload_id).execute();
-      await tx
-        .updateTable('batches')
-        .set({ status: 'cancelled', message: 'Upload cancelled', deleted_at: Date.now() })
-        .where('batch_id', '=', upload.batch_id)
-        .execute();
-      await audit(db, tx, { user_id: user.user_id, action: 'upload.delete', subject: `upload:${upload.upload_id}` });
-    });
-    await blobs.remove(upload.upload_id);
+    await cancelUpload(db, blobs, user, upload);
     res.status(204).end();
   });
 

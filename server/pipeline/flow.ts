@@ -9,6 +9,7 @@ import { ACTIVE, move } from '../batches/life.ts';
 import { append, progressData } from '../progress/log.ts';
 import { extract } from './extract.ts';
 import { organize } from './organize.ts';
+import { learnAndRelease } from './pages.ts';
 import { dealPages, readPages } from './read-pages.ts';
 import { cleanUp, collect, load, writeCsv } from './results.ts';
 import type { Outcome, Step, StepDeps } from './steps.ts';
@@ -42,11 +43,14 @@ export interface Queues {
   pages: Queue<PageJob>;
 }
 
-/** A job that fails for good is taken out, so that the reconciler may put it in again under the same id. */
+/** One such job at a time: asked for again while it waits, it is the same; while it runs, it runs once more after. */
+const once = (id: string) => ({ id, keepLastIfActive: true });
+
+/** What is over is taken out: what is still to do stands in SQL, and the reconciler puts it in again. */
 const JOB = { attempts: 5, backoff: { type: 'exponential', delay: 500 }, removeOnComplete: true, removeOnFail: true };
 
 export async function wakeBatch({ batches }: Pick<Queues, 'batches'>, batch_id: string): Promise<void> {
-  await batches.add('walk', { batch_id }, { ...JOB, jobId: `batch-${batch_id}` });
+  await batches.add('walk', { batch_id }, { ...JOB, deduplication: once(batch_id) });
 }
 
 /** Puts the groups of pages in that still hold unread ones; those that are queued already are not doubled. */
@@ -54,18 +58,22 @@ async function dispatchPages(db: Database, { pages }: Queues, batch: BatchesTabl
   const { batch_id, total_pages } = batch;
   const left = await db.sql
     .selectFrom('pages')
-    .select('page_index')
+    .select(['page_index', 'state'])
     .where('batch_id', '=', batch_id)
-    .where('state', 'in', ['waiting', 'reading'])
+    .where('state', 'in', ['absent', 'waiting', 'reading'])
     .orderBy('page_index')
     .execute();
-  const unread = new Set(left.map((page) => page.page_index));
+  const state = new Map(left.map((page) => [page.page_index, page.state]));
   const jobs = dealPages(total_pages)
-    .filter(({ first, count }) => Array.from({ length: count }, (_, i) => first + i).some((i) => unread.has(i)))
+    .filter(({ first, count }) => {
+      const states = Array.from({ length: count }, (_, i) => state.get(first + i));
+      // A group goes out when all of it has landed, so that one job reads it once.
+      return states.some((s) => s !== undefined) && !states.includes('absent');
+    })
     .map(({ first, count }) => ({
       name: 'read',
       data: { batch_id, first, count },
-      opts: { ...JOB, jobId: `pages-${batch_id}-${first}` },
+      opts: { ...JOB, deduplication: once(`${batch_id}-${first}`) },
     }));
   if (jobs.length > 0) await pages.addBulk(jobs);
 }
@@ -76,9 +84,26 @@ const findBatch = (db: Database, batchId: string): Promise<BatchesTable | undefi
 const isActive = (batch: BatchesTable): boolean =>
   (ACTIVE as readonly string[]).includes(batch.status) && batch.deleted_at === null;
 
+/** While bytes arrive: reads what can be read of what has landed. An archive that cannot be read early waits for its seal. */
+async function readEarly(batch: BatchesTable, deps: StepDeps, queues: Queues): Promise<void> {
+  const { db } = deps;
+  const upload = await db.sql
+    .selectFrom('uploads')
+    .selectAll()
+    .where('batch_id', '=', batch.batch_id)
+    .executeTakeFirst();
+  if (upload?.state !== 'open') return;
+  await learnAndRelease(batch, upload, deps);
+  const known = await findBatch(db, batch.batch_id);
+  if (known?.directory_known) await dispatchPages(db, queues, known);
+}
+
 /** Walks a batch from its first unfinished step as far as it goes. */
 async function walk(batchId: string, deps: StepDeps, queues: Queues): Promise<void> {
   const { db } = deps;
+  const arriving = await findBatch(db, batchId);
+  if (!arriving || !isActive(arriving)) return;
+  if (arriving.status === 'uploading') return readEarly(arriving, deps, queues);
   for (const { stage, run } of ORDER) {
     const batch = await findBatch(db, batchId);
     if (!batch || !isActive(batch)) return;
@@ -168,17 +193,22 @@ export function createHandlers(deps: StepDeps, queues: Queues) {
   };
 }
 
+/** Longer than any pause between two looks. */
+const MOVING_MS = 60_000;
+
 /** Puts back into the queues whatever active batches still need. Needs nothing from Redis but that it is there. */
 export async function reconcile(db: Database, queues: Queues): Promise<void> {
+  // An upload on which nothing moves has nothing new to read.
+  const moving = db.sql
+    .selectFrom('uploads')
+    .select('batch_id')
+    .where('last_byte_at', '>', Date.now() - MOVING_MS);
   const batches = await db.sql
     .selectFrom('batches')
-    .selectAll()
+    .select('batch_id')
     .where('status', 'in', ACTIVE)
     .where('deleted_at', 'is', null)
+    .where((eb) => eb.or([eb('status', '!=', 'uploading'), eb('batch_id', 'in', moving)]))
     .execute();
-  for (const batch of batches) {
-    const reading = batch.total_pages > 0 && batch.done_pages < batch.total_pages;
-    if (reading) await dispatchPages(db, queues, batch);
-    else await wakeBatch(queues, batch.batch_id);
-  }
+  for (const { batch_id } of batches) await wakeBatch(queues, batch_id);
 }

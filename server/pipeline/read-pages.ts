@@ -93,10 +93,10 @@ export async function readPages(
 async function isRead(batchId: string, { db }: StepDeps): Promise<boolean> {
   const batch = await db.sql
     .selectFrom('batches')
-    .select(['done_pages', 'total_pages'])
+    .select(['done_pages', 'total_pages', 'uploaded_at'])
     .where('batch_id', '=', batchId)
     .executeTakeFirst();
-  return batch !== undefined && batch.total_pages > 0 && batch.done_pages >= batch.total_pages;
+  return batch !== undefined && batch.uploaded_at !== null && batch.done_pages >= batch.total_pages;
 }
 
 type Loaded = { ok: true; image: Parameters<typeof readPage>[0]; sha256: string } | { ok: false; reason: string };
@@ -284,9 +284,11 @@ async function addUp(
 async function milestoneOf(tx: Tx, batchId: string, added: number, now: number): Promise<LoggedEvent[]> {
   const batch = await tx
     .selectFrom('batches')
-    .select(['done_pages', 'total_pages', 'covers'])
+    .select(['done_pages', 'total_pages', 'covers', 'status'])
     .where('batch_id', '=', batchId)
     .executeTakeFirstOrThrow();
+  // Until the upload is sealed the stage is `uploading`; its messages carry the count of sheets.
+  if (batch.status !== 'processing' && batch.status !== 'reprocessing') return [];
   const twentieth = (pages: number) => Math.floor((pages * 20) / Math.max(1, batch.total_pages));
   if (twentieth(batch.done_pages) === twentieth(batch.done_pages - added)) return [];
   const message = `Progress: ${batch.done_pages - batch.covers}/${batch.total_pages - batch.covers} sheets completed`;

@@ -82,6 +82,7 @@ export async function insertUpload(
       processing_started_at: null,
       processing_completed_at: null,
       deleted_at: null,
+      directory_known: 0,
       total_pages: 0,
       covers: 0,
       blank_pages: 0,

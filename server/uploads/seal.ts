@@ -11,6 +11,7 @@ import { refuse } from '../problem.ts';
 import type { Announce } from '../progress/announce.ts';
 import { endStage, tell } from '../progress/log.ts';
 import type { Blobs } from './blobs.ts';
+import { wholeFile } from './landed.ts';
 import { hashRange } from './landing.ts';
 import { verifiedCount } from './ledger.ts';
 import { readDirectory } from './zip.ts';
@@ -108,8 +109,11 @@ async function lookInside(blobs: Blobs, upload: UploadsTable): Promise<string | 
   if (upload.upload_type === 'images') return null;
   const file = await blobs.open(upload.upload_id, 'read');
   try {
-    const directory = await readDirectory(file.fd, upload.size);
-    return directory.ok ? null : `${directory.code} ${directory.reason}`;
+    const directory = await readDirectory(wholeFile(file, upload.size));
+    if (directory.ok) return null;
+    return directory.code === 'NOT_LANDED'
+      ? 'ZIP_REFUSED its directory points outside the file. Pack the scans again'
+      : `${directory.code} ${directory.reason}`;
   } finally {
     await file.close();
   }

@@ -1,23 +1,38 @@
-// ZIP archives as Sheaf meets them: the directory is read from the file's end, entries are read where they lie. Names
-// are labels here, never paths. Whatever is odd about one entry is that page's reason, not the archive's end.
+// ZIP archives as Sheaf meets them: the directory is read from the end of whatever has landed, entries are read where
+// they lie. Names are labels here, never paths. What is odd about one entry is that page's reason, not the archive's end.
 import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { crc32, inflateRaw } from 'node:zlib';
 import yauzl from 'yauzl';
+import { type LandedBytes, NotLanded } from './landed.ts';
 
 export interface ZipEntry {
   name: string;
-  /** of the local header */
+  /** of the local header, in the file */
   offset: number;
+  /** where the next entry or the directory begins: all of this entry's bytes lie before it */
+  end: number;
   compressedSize: number;
   size: number;
+  /** 0 stored, 8 deflated, or one of {@link REFUSED} */
   method: number;
   crc32: number;
 }
 
 export type ZipDirectory =
   | { ok: true; images: ZipEntry[]; others: number }
+  /** the directory, or a part of it, has not landed */
+  | { ok: false; code: 'NOT_LANDED' }
   | { ok: false; code: 'NOT_A_ZIP' | 'ZIP_WITHOUT_IMAGES' | 'ZIP_REFUSED'; reason: string };
+
+/** Method numbers no archive has (they have 16 bits), standing for entries that are not to be read, and why. */
+export const REFUSED = {
+  65537: 'the ZIP entry is encrypted: pack it without a password',
+  65538: 'the ZIP entry overlaps another one: the archive is damaged or hostile',
+  65539: 'the ZIP entry is a link, not a file',
+  65540: 'the ZIP entry unpacks to far more than a scan: it is damaged or hostile',
+} as const;
+const [ENCRYPTED, OVERLAPPING, LINK, BOMB] = [0x10001, 0x10002, 0x10003, 0x10004];
 
 const IMAGE = /\.(jpe?g|png|tiff?|webp)$/i;
 /** What Finder and Explorer leave beside the scans. */
@@ -26,29 +41,105 @@ const LITTER = /(^|\/)(__MACOSX\/|\._|\.DS_Store$|Thumbs\.db$)/;
 export const MOST_PAGES = 1_000_000;
 /** No scan of one page is larger; a bomb is. */
 export const LARGEST_ENTRY = 256 * 2 ** 20;
+/** A blank page as TIFF or PNG deflates to a hundredth; what deflates to less and is large is no scan. */
+const MOST_RATIO = 400;
+const SMALL_ENOUGH = 32 * 2 ** 20;
+/** End of central directory: 22 bytes and a comment of at most 65,535. */
+const LONGEST_END = 22 + 0xffff;
+const READ_AHEAD = 2 ** 20;
 
-const inflate = promisify(inflateRaw) as (data: Buffer, options: object) => Promise<Buffer>;
+/** Yauzl's reader over what has landed, from `base` on, reading ahead so that the thousands of small reads of a
+ *  directory are few of the disk. */
+class Reader extends yauzl.RandomAccessReader {
+  readonly bytes: LandedBytes;
+  readonly base: number;
+  window: Buffer = Buffer.alloc(0);
+  windowAt = 0;
+  constructor(bytes: LandedBytes, base: number) {
+    super();
+    this.bytes = bytes;
+    this.base = base;
+  }
+  override read(
+    target: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+    done: (error: Error | null) => void,
+  ): void {
+    const at = this.base + position;
+    this.fill(at, length).then(
+      () => {
+        this.window.copy(target, offset, at - this.windowAt, at - this.windowAt + length);
+        done(null);
+      },
+      (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+  async fill(at: number, length: number): Promise<void> {
+    if (at >= this.windowAt && at + length <= this.windowAt + this.window.length) return;
+    const { bytes } = this;
+    // Yauzl looks for the end record in the last 65 kB. findEnd has seen it in what has landed, so what lies before may
+    // read as zeros.
+    const missing = at + length === bytes.size ? Math.max(0, Math.min(length, bytes.tail - at)) : 0;
+    const wanted = Math.max(length, Math.min(READ_AHEAD, bytes.endOf(at) - at));
+    const window = Buffer.alloc(wanted);
+    await bytes.read(window.subarray(missing), at + missing);
+    this.window = window;
+    this.windowAt = at;
+  }
+}
 
-/** Reads the directory of the archive in `fd` (which stays open). Pages keep the directory's order. */
-export async function readDirectory(fd: number, size: number): Promise<ZipDirectory> {
-  const refused = (error: unknown): ZipDirectory => {
-    const said = error instanceof Error ? error.message : String(error);
-    return /end of central directory|too small/i.test(said)
-      ? {
-          ok: false,
-          code: 'NOT_A_ZIP',
-          reason: 'it has no ZIP directory at its end. Pack the scans as a ZIP and send it again',
-        }
-      : { ok: false, code: 'ZIP_REFUSED', reason: `${said}. Pack the scans again and send the new file` };
-  };
-  if (size < 22) return { ok: false, code: 'NOT_A_ZIP', reason: 'it is too short to be a ZIP. Pick the file again' };
+interface End {
+  /** bytes before the archive's own first byte (a self-extractor's program, a mail header) */
+  base: number;
+  /** where the directory begins, in the file; null when only zip64 records tell */
+  directory: number | null;
+}
+
+/** Finds the end record in what has landed of the file's tail; null when all of the tail is there and it is not. */
+async function findEnd(bytes: LandedBytes): Promise<End | null> {
+  const from = Math.max(bytes.tail, bytes.size - LONGEST_END, 0);
+  const tail = Buffer.allocUnsafe(bytes.size - from);
+  await bytes.read(tail, from);
+  for (let at = tail.length - 22; at >= 0; at--) {
+    if (tail.readUInt32LE(at) !== 0x06054b50 || tail.readUInt16LE(at + 20) !== tail.length - at - 22) continue;
+    const size = tail.readUInt32LE(at + 12);
+    const offset = tail.readUInt32LE(at + 16);
+    // The locator of a zip64 record stands right before.
+    if (!bytes.covers(Math.max(0, from + at - 20), bytes.size)) break;
+    if (size === 0xffffffff || offset === 0xffffffff) return { base: 0, directory: null };
+    const directory = from + at - size;
+    return directory >= offset ? { base: directory - offset, directory } : { base: 0, directory: null };
+  }
+  if (from > Math.max(0, bytes.size - LONGEST_END)) throw new NotLanded('the end record has not landed');
+  return null;
+}
+
+/** Reads the archive's directory. Pages keep the directory's order. */
+export async function readDirectory(bytes: LandedBytes): Promise<ZipDirectory> {
+  const noZip = 'it has no ZIP directory at its end. Pack the scans as a ZIP and send it again';
+  if (bytes.size < 22) return { ok: false, code: 'NOT_A_ZIP', reason: noZip };
   const images: ZipEntry[] = [];
+  const starts: number[] = [];
   let others = 0;
+  let directoryAt: number;
   try {
+    const end = await findEnd(bytes);
+    if (!end) return { ok: false, code: 'NOT_A_ZIP', reason: noZip };
+    const { base } = end;
+    const reader = new Reader(bytes, base);
     // Undecoded, because a name like ../x.jpg would make the library refuse the whole archive.
-    const zip = await yauzl.fromFdPromise(fd, { autoClose: false, lazyEntries: true, decodeStrings: false });
+    const zip = await yauzl.fromRandomAccessReaderPromise(reader, bytes.size - base, {
+      autoClose: false,
+      lazyEntries: true,
+      decodeStrings: false,
+    });
+    directoryAt = end.directory ?? bytes.size;
     for await (const entry of zip.eachEntry()) {
       const name = yauzl.getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, false);
+      const offset = base + entry.relativeOffsetOfLocalHeader;
+      starts.push(offset);
       if (name.endsWith('/') || LITTER.test(name) || !IMAGE.test(name)) {
         others += name.endsWith('/') ? 0 : 1;
         continue;
@@ -62,15 +153,18 @@ export async function readDirectory(fd: number, size: number): Promise<ZipDirect
       }
       images.push({
         name: name.slice(-255),
-        offset: entry.relativeOffsetOfLocalHeader,
+        offset,
+        end: 0,
         compressedSize: entry.compressedSize,
         size: entry.uncompressedSize,
-        method: entry.isEncrypted() ? ENCRYPTED : entry.compressionMethod,
+        method: methodOf(entry),
         crc32: entry.crc32,
       });
     }
   } catch (error) {
-    return refused(error);
+    if (error instanceof NotLanded) return { ok: false, code: 'NOT_LANDED' };
+    const said = error instanceof Error ? error.message : String(error);
+    return { ok: false, code: 'ZIP_REFUSED', reason: `${said}. Pack the scans again and send the new file` };
   }
   if (images.length === 0) {
     const held = others === 1 ? 'one other file' : `${others} other files`;
@@ -80,10 +174,34 @@ export async function readDirectory(fd: number, size: number): Promise<ZipDirect
       reason: `it holds ${others ? `${held}, but ` : ''}no JPG, PNG, TIFF or WebP. Put the scans in it and send it again`,
     };
   }
+  boundEntries(images, starts, directoryAt);
   return { ok: true, images, others };
 }
-/** A method number no archive has, standing for an encrypted entry. */
-const ENCRYPTED = 0xffff;
+
+function methodOf(entry: yauzl.Entry): number {
+  // Unix mode in the upper half of the attributes; a symbolic link has type 0o12.
+  const isLink = entry.versionMadeBy >>> 8 === 3 && entry.externalFileAttributes >>> 28 === 0o12;
+  if (isLink) return LINK;
+  if (entry.isEncrypted()) return ENCRYPTED;
+  if (entry.uncompressedSize > SMALL_ENOUGH && entry.uncompressedSize > entry.compressedSize * MOST_RATIO) return BOMB;
+  return entry.compressionMethod;
+}
+
+/** Says where each entry must end: where the next thing in the file begins. One that reaches beyond it overlaps. */
+function boundEntries(images: ZipEntry[], starts: number[], directoryAt: number): void {
+  const sorted = Float64Array.from(starts).sort();
+  for (const image of images) {
+    let low = 0;
+    for (let high = sorted.length; low < high; ) {
+      const middle = (low + high) >> 1;
+      if ((sorted[middle] ?? 0) <= image.offset) low = middle + 1;
+      else high = middle;
+    }
+    const shared = low > 1 && sorted[low - 2] === image.offset;
+    image.end = Math.min(sorted[low] ?? directoryAt, directoryAt);
+    if (shared || image.offset + 30 + image.compressedSize > image.end) image.method = OVERLAPPING;
+  }
+}
 
 export type EntryBytes = { ok: true; bytes: Buffer } | { ok: false; reason: string };
 
@@ -98,19 +216,21 @@ async function readFully(file: FileHandle, length: number, position: number): Pr
   return buffer.subarray(0, filled);
 }
 
+const inflate = promisify(inflateRaw) as (data: Buffer, options: object) => Promise<Buffer>;
+
 /** A page's bytes out of the upload; what is wrong with them is a reason, a failing disk throws. `method` −1 is a plain
  *  file that starts at `offset`. */
 export async function readEntry(
   file: FileHandle,
-  entry: Omit<ZipEntry, 'crc32'> & { crc32: number | null },
+  entry: Pick<ZipEntry, 'offset' | 'compressedSize' | 'size' | 'method'> & { crc32: number | null },
 ): Promise<EntryBytes> {
   const no = (reason: string): EntryBytes => ({ ok: false, reason });
+  if (entry.method in REFUSED) return no(REFUSED[entry.method as keyof typeof REFUSED]);
   if (entry.size > LARGEST_ENTRY || entry.compressedSize > LARGEST_ENTRY) return no('the file is larger than 256 MB');
   if (entry.method === -1) {
     const bytes = await readFully(file, entry.size, entry.offset);
     return bytes.length === entry.size ? { ok: true, bytes } : no('the file ends early');
   }
-  if (entry.method === ENCRYPTED) return no('the ZIP entry is encrypted: pack it without a password');
   if (entry.method !== 0 && entry.method !== 8)
     return no(`the ZIP entry uses compression method ${entry.method}: use deflate`);
   const header = await readFully(file, 30, entry.offset);
@@ -118,6 +238,11 @@ export async function readEntry(
     return no('the ZIP entry has no header where the directory says');
   if (header.readUInt16LE(8) !== entry.method)
     return no('the ZIP entry’s header and the directory disagree on its method');
+  // With bit 3 the sizes follow the data; without it the header must say what the directory says.
+  const said = header.readUInt32LE(18);
+  if (!(header.readUInt16LE(6) & 8) && said !== 0xffffffff && said !== entry.compressedSize) {
+    return no('the ZIP entry’s header and the directory disagree on its size');
+  }
   const start = entry.offset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28);
   const packed = await readFully(file, entry.compressedSize, start);
   if (packed.length < entry.compressedSize) return no('the ZIP entry ends early');
