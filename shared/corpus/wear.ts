@@ -1,6 +1,7 @@
 // Wears a drawn page down the way paper, glass and cameras do. Each effect takes a raster and gives a new one; none
 // uses functions whose last bit differs between machines.
 import type { GrayImage } from '../omr/image.ts';
+import { homography } from '../omr/warp.ts';
 import { seeded } from './random.ts';
 
 /** The page fed a quarter, a half or three quarters clockwise. */
@@ -25,8 +26,8 @@ export interface Bend {
   skew?: number;
   /** 1 keeps the size */
   scale?: number;
-  /** how far each corner moves, clockwise from the top left, as shares of width and height */
-  corners?: readonly [number, number][];
+  /** how far each corner moves, clockwise from the top left, as shares of width and height: a camera held askew */
+  corners?: readonly (readonly [number, number])[];
   /** what shows beside the page: 255 a white lid, 20 a black one */
   behind?: number;
 }
@@ -34,39 +35,40 @@ export interface Bend {
 /** Skew, scale and perspective about the centre; the raster keeps its size. */
 export const bend = (image: GrayImage, { skew = 0, scale = 1, corners = [], behind = 255 }: Bend): GrayImage => {
   const { width, height, data } = image;
-  // tan of half the angle by its series: exact to 1e-9 below 20 degrees
+  // sine and cosine through the tangent of half the angle, by its series: exact to 1e-9 below 20 degrees
   const half = skew * 0.008726646259971648;
   const t = half * (1 + (half * half) / 3 + (2 * half * half * half * half) / 15);
   const cos = (1 - t * t) / (1 + t * t);
   const sin = (2 * t) / (1 + t * t);
   const [cx, cy] = [width / 2, height / 2];
-  const out = new Uint8Array(data.length);
-  const shift = (i: number): [number, number] => {
+  const from = [
+    { x: 0, y: 0 },
+    { x: width, y: 0 },
+    { x: width, y: height },
+    { x: 0, y: height },
+  ];
+  const to = from.map(({ x, y }, i) => {
     const [sx, sy] = corners[i] ?? [0, 0];
-    return [sx * width, sy * height];
-  };
-  const [c0, c1, c2, c3] = [shift(0), shift(1), shift(2), shift(3)];
+    const [dx, dy] = [(x - cx) * scale, (y - cy) * scale];
+    return { x: cx + dx * cos - dy * sin + sx * width, y: cy + dx * sin + dy * cos + sy * height };
+  });
+  const back = homography(to, from);
+  if (!back) throw new RangeError('these corners leave nothing of the page');
+  const out = new Uint8Array(data.length).fill(behind);
   for (let y = 0; y < height; y++) {
-    const v = y / height;
     for (let x = 0; x < width; x++) {
-      const u = x / width;
-      const mx = (c0[0] * (1 - u) + c1[0] * u) * (1 - v) + (c3[0] * (1 - u) + c2[0] * u) * v;
-      const my = (c0[1] * (1 - u) + c1[1] * u) * (1 - v) + (c3[1] * (1 - u) + c2[1] * u) * v;
-      const dx = (x + 0.5 - mx - cx) / scale;
-      const dy = (y + 0.5 - my - cy) / scale;
-      const sx = cx + dx * cos + dy * sin - 0.5;
-      const sy = cy - dx * sin + dy * cos - 0.5;
-      const [ix, iy] = [Math.floor(sx), Math.floor(sy)];
-      const at = y * width + x;
-      if (ix < 0 || iy < 0 || ix >= width - 1 || iy >= height - 1) {
-        out[at] = behind;
-        continue;
-      }
-      const [fx, fy] = [sx - ix, sy - iy];
-      const from = iy * width + ix;
-      const upper = data[from]! * (1 - fx) + data[from + 1]! * fx;
-      const lower = data[from + width]! * (1 - fx) + data[from + width + 1]! * fx;
-      out[at] = Math.round(upper * (1 - fy) + lower * fy);
+      const w = back[6] * (x + 0.5) + back[7] * (y + 0.5) + 1;
+      const px = (back[0] * (x + 0.5) + back[1] * (y + 0.5) + back[2]) / w - 0.5;
+      const py = (back[3] * (x + 0.5) + back[4] * (y + 0.5) + back[5]) / w - 0.5;
+      const ix = Math.floor(px);
+      const iy = Math.floor(py);
+      if (ix < 0 || iy < 0 || ix >= width - 1 || iy >= height - 1) continue;
+      const fx = px - ix;
+      const fy = py - iy;
+      const at = iy * width + ix;
+      const upper = data[at]! * (1 - fx) + data[at + 1]! * fx;
+      const lower = data[at + width]! * (1 - fx) + data[at + width + 1]! * fx;
+      out[y * width + x] = Math.round(upper * (1 - fy) + lower * fy);
     }
   }
   return { width, height, data: out };

@@ -23,13 +23,21 @@ const ZONE = 0.3;
 /** A 6 mm square is 2.0 % of an A4 page's long side; these allow pages that fill 55 to 120 % of the raster. */
 const SMALLEST = 0.55;
 const LARGEST = 1.7;
+/** In frame pixels: 6 mm at 34 dpi. */
+const SMALLEST_SQUARE = 8;
 /** Of each corner only the likeliest few are tried in combination. */
 const MOST_CANDIDATES = 6;
 
-export const findCorners = (frame: Frame, paper: Paper, template: Template): Corners | null => {
+/**
+ * What the four corner squares may be, likeliest first: the best four that were seen, and for each corner the best
+ * three with the fourth worked out. Which is right shows in the ticks.
+ */
+export const findCorners = (frame: Frame, paper: Paper, template: Template): Corners[] => {
   const { size, centres } = template.fiducials;
   const long = Math.max(template.page.width, template.page.height);
   const expected = (size / long) * Math.max(frame.width, frame.height);
+  // a square too small to have a hole in it looks like anything, and anything like it
+  if (expected < SMALLEST_SQUARE) return [];
   const zoneWidth = Math.floor(frame.width * ZONE);
   const zoneHeight = Math.floor(frame.height * ZONE);
   const right = frame.width - zoneWidth;
@@ -183,6 +191,7 @@ const measureSquare = (frame: Frame, paper: Paper, blob: Blob): Mark | null => {
   const [cx, cy] = [mx / mass, my / mass];
   const w = blob.right - blob.left + 1;
   const h = blob.bottom - blob.top + 1;
+  if (!isClearAround(frame, cx, cy, Math.max(w, h), bright)) return null;
   // the middle quarter of the side lies well inside a hole of half the side
   const reach = Math.max(0, Math.floor(Math.min(w, h) / 8));
   let [sum, count] = [0, 0];
@@ -197,6 +206,31 @@ const measureSquare = (frame: Frame, paper: Paper, blob: Blob): Mark | null => {
   // what the ink covers, with the hole filled in, is the square's area at any skew
   const side = Math.sqrt(blob.area / (hole > 0.5 ? 0.75 : 1));
   return { x: (cx + 0.5) * shrink, y: (cy + 0.5) * shrink, side: side * shrink, hole };
+};
+
+/** How far out from the centre the paper is looked at, in sides, and how much of it must be clean. */
+const CLEAR_AT = 0.85;
+const CLEAR_SHARE = 0.7;
+
+/** Whether bare paper lies around a square, as it does in print; letters, filled bubbles and noise have neighbours. */
+const isClearAround = (frame: Frame, cx: number, cy: number, side: number, bright: number): boolean => {
+  const reach = side * CLEAR_AT;
+  let [clear, all] = [0, 0];
+  for (let k = -4; k <= 4; k++) {
+    const along = (k / 4) * reach;
+    for (const [dx, dy] of [
+      [along, -reach],
+      [along, reach],
+      [-reach, along],
+      [reach, along],
+    ] as const) {
+      const [x, y] = [Math.round(cx + dx), Math.round(cy + dy)];
+      if (x < 0 || y < 0 || x >= frame.width || y >= frame.height) continue;
+      all++;
+      if (frame.data[y * frame.width + x]! > bright * 0.75) clear++;
+    }
+  }
+  return clear >= all * CLEAR_SHARE;
 };
 
 const distance = (a: Point, b: Point): number => {
@@ -216,7 +250,8 @@ interface Shape {
 /** Corners moved by 8 % of the page make opposite sides differ by 0.08; nothing legible is further out. */
 const WORST_SIDES = 0.1;
 const WORST_RATIO = 0.09;
-const WORST_SIZE = 0.16;
+/** A square measures true to 3 %; a filled bubble of 4.6 mm is 13 % off by this reckoning. */
+const WORST_SIZE = 0.08;
 
 /** How badly four marks fit the template's rectangle, upright or sideways; null when they cannot be it. */
 const misfit = (marks: readonly Mark[], { width, height, size }: Shape): number | null => {
@@ -239,31 +274,38 @@ const misfit = (marks: readonly Mark[], { width, height, size }: Shape): number 
   return sides + diagonals + ratio + sizes / 2;
 };
 
-const bestFour = (candidates: readonly Mark[][], shape: Shape): Corners | null => {
-  let best: Corners | null = null;
-  let least = Number.POSITIVE_INFINITY;
-  const consider = (marks: Corners['marks'], inferred: number | null): void => {
-    const fit = misfit(marks, shape);
-    if (fit === null || fit >= least) return;
-    least = fit;
-    best = { marks, inferred };
+const bestFour = (candidates: readonly Mark[][], shape: Shape): Corners[] => {
+  const guesses: Corners[] = [];
+  const keepBest = (all: Iterable<Corners>): void => {
+    let best: Corners | null = null;
+    let least = Number.POSITIVE_INFINITY;
+    for (const corners of all) {
+      const fit = misfit(corners.marks, shape);
+      if (fit === null || fit >= least) continue;
+      least = fit;
+      best = corners;
+    }
+    if (best) guesses.push(best);
   };
-  const [as, bs, cs, ds] = candidates as [Mark[], Mark[], Mark[], Mark[]];
-  for (const a of as) for (const b of bs) for (const c of cs) for (const d of ds) consider([a, b, c, d], null);
-  if (best) return best;
-  // a square torn off or hidden: the fourth corner of the parallelogram stands in for it
-  for (let missing = 0; missing < 4; missing++) {
-    const [before, opposite, after] = [3, 2, 1].map((k) => candidates[(missing + k) % 4]!) as [Mark[], Mark[], Mark[]];
-    for (const p of before)
-      for (const q of opposite)
-        for (const r of after) {
-          const mark = { x: p.x + r.x - q.x, y: p.y + r.y - q.y, side: (p.side + r.side) / 2, hole: 0.5 };
-          const marks = [p, q, r] as Mark[];
-          const all = [0, 1, 2, 3].map((i) =>
-            i === missing ? mark : marks[[3, 2, 1].indexOf((i - missing + 4) % 4)]!,
-          );
-          consider(all as Corners['marks'], missing);
-        }
-  }
-  return best;
+  keepBest(allFours(candidates));
+  for (let missing = 0; missing < 4; missing++) keepBest(allThrees(candidates, missing));
+  return guesses;
 };
+
+function* allFours([as, bs, cs, ds]: readonly Mark[][]): Generator<Corners, void, undefined> {
+  for (const a of as!)
+    for (const b of bs!) for (const c of cs!) for (const d of ds!) yield { marks: [a, b, c, d], inferred: null };
+}
+
+/** A square torn off or hidden: the fourth corner of the parallelogram stands in for it. */
+function* allThrees(candidates: readonly Mark[][], missing: number): Generator<Corners, void, undefined> {
+  const [next, opposite, before] = [1, 2, 3].map((k) => candidates[(missing + k) % 4]!) as [Mark[], Mark[], Mark[]];
+  for (const p of next)
+    for (const q of opposite)
+      for (const r of before) {
+        const mark = { x: p.x + r.x - q.x, y: p.y + r.y - q.y, side: (p.side + r.side) / 2, hole: 0.5 };
+        const inOrder = [mark, p, q, r];
+        const marks = [0, 1, 2, 3].map((i) => inOrder[(i - missing + 4) % 4]!) as Corners['marks'];
+        yield { marks, inferred: missing };
+      }
+}

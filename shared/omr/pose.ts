@@ -1,55 +1,123 @@
 // Which way up a page lies and whether its frame is a sheet's or a cover's: the odd corner square says so, and the
-// ticks along the edges prove it.
+// ticks along the edges prove it and make the fit finer.
 import type { Template } from '../template/template.ts';
 import type { Corners } from './fiducials.ts';
 import type { GrayImage } from './image.ts';
 import { type Paper, paperAt } from './threshold.ts';
-import { type Homography, homography, project } from './warp.ts';
+import { type Homography, homography, type Point, project } from './warp.ts';
 
 export interface Pose {
   /** degrees clockwise that the raster must be turned by to stand upright */
   orientation: 0 | 90 | 180 | 270;
   toImage: Homography;
-  /** corner squares that are solid or hollow as the template says, of those seen */
-  agreeing: number;
-  seen: number;
-  /** share of the template's ticks that are there; 1 when it has none */
-  ticks: number;
-  /** how far ticks lie from where they should, root mean square in millimetres */
+  /** the corner of the raster, clockwise from its top left, whose square was worked out and not seen */
+  inferred: number | null;
+  /** how well corner squares and ticks bear this pose out, 0 to 2 */
+  belief: number;
+  /** share of the template's ticks that are there; null when it has none */
+  ticks: number | null;
+  /** how far ticks still lie from where they should, root mean square in millimetres */
   residual: number;
 }
 
 const TURNS = [0, 270, 180, 90] as const;
-/** Between a solid middle (0) and a hole (1); nearer than this to the middle a square says nothing. */
+/** A middle is 0 when solid and 1 when hollow; nearer than this to one half a square says nothing. */
 const UNSURE = 0.15;
+/** What a template without ticks is believed for them: less than ticks that are there, more than ticks that are not. */
+const NO_TICKS = 0.5;
 
-/** The best pose of one template on the corners that were found, or null when none is believable. */
-export const findPose = (image: GrayImage, paper: Paper, corners: Corners, template: Template): Pose | null => {
-  const { centres, hollow } = template.fiducials;
-  const from = centres.map(([x, y]) => ({ x, y }));
-  let best: Pose | null = null;
-  for (let turn = 0; turn < 4; turn++) {
-    let [agreeing, seen] = [0, 0];
-    for (let corner = 0; corner < 4; corner++) {
-      const at = (corner + turn) % 4;
-      if (at === corners.inferred) continue;
-      const { hole } = corners.marks[at]!;
-      seen++;
-      if (Math.abs(hole - 0.5) > UNSURE && hole > 0.5 === hollow.includes(corner)) agreeing++;
+/** Poses believed as much as the best one less this are kept beside it: a spoilt corner may leave two ways up. */
+export const TIE = 0.05;
+
+/** The believable poses of a template's frame on the corners that were found, at most one a way up, the best first. */
+export const findPoses = (image: GrayImage, paper: Paper, guesses: readonly Corners[], template: Template): Pose[] => {
+  const poses: Pose[] = [];
+  const most = template.ticks.length > 0 ? 1 : NO_TICKS;
+  let best = 0;
+  for (const corners of guesses) {
+    for (let turn = 0; turn < 4; turn++) {
+      const agreement = cornersAgree(corners, template, turn);
+      if (agreement === null || agreement + most <= best - TIE) continue;
+      if (poses.some((pose) => pose.orientation === TURNS[turn] && pose.belief >= agreement + most - TIE)) continue;
+      const pose = settle(image, paper, corners, template, turn);
+      if (!pose) continue;
+      pose.belief = agreement + (pose.ticks ?? NO_TICKS);
+      best = Math.max(best, pose.belief);
+      const other = poses.findIndex(({ orientation }) => orientation === pose.orientation);
+      if (other < 0) poses.push(pose);
+      else if (poses[other]!.belief < pose.belief) poses[other] = pose;
     }
-    if (agreeing < seen - 1 || agreeing < 3 - (seen < 4 ? 0 : 0) || (best && agreeing < best.agreeing)) continue;
-    const to = centres.map((_, corner) => corners.marks[(corner + turn) % 4]!);
-    const toImage = homography(from, to);
-    if (!toImage) continue;
-    const { share, residual } = lookForTicks(image, paper, toImage, template);
-    const pose: Pose = { orientation: TURNS[turn]!, toImage, agreeing, seen, ticks: share, residual };
-    if (!best || agreeing > best.agreeing || share > best.ticks) best = pose;
   }
-  return best;
+  return poses.filter(({ belief }) => belief > best - TIE).sort((a, b) => b.belief - a.belief);
 };
 
-/** Ticks are looked for within this many millimetres of their place. */
-const SEARCH_MM = 1.2;
+/** Share of the four squares that are there, and solid or hollow as the template has them; null when too few are. */
+const cornersAgree = (corners: Corners, template: Template, turn: number): number | null => {
+  let agreeing = 0;
+  for (let corner = 0; corner < 4; corner++) {
+    const at = (corner + turn) % 4;
+    if (at === corners.inferred) continue;
+    const { hole } = corners.marks[at]!;
+    if (Math.abs(hole - 0.5) > UNSURE && hole > 0.5 === template.fiducials.hollow.includes(corner)) agreeing++;
+  }
+  return agreeing < 3 ? null : agreeing / 4;
+};
+
+/** Corner squares are measured finer than ticks, and count for this many. */
+const CORNER_WEIGHT = 3;
+/** Fewer ticks than this do not improve on four corners. */
+const ENOUGH_TICKS = 6;
+/** How far from their place ticks are looked for, in millimetres, round by round. With one corner missing the first
+ *  fit is a parallelogram, which can be 5 mm off at that corner: the near ticks are found first and pull it in. */
+const ROUNDS = { seen: [1.2, 1], inferred: [3, 3, 2, 1] } as const;
+
+const settle = (image: GrayImage, paper: Paper, corners: Corners, template: Template, turn: number): Pose | null => {
+  const { centres } = template.fiducials;
+  const from: Point[] = [];
+  const to: Point[] = [];
+  centres.forEach(([x, y], corner) => {
+    from.push({ x, y });
+    to.push(corners.marks[(corner + turn) % 4]!);
+  });
+  let toImage = homography(from, to);
+  if (!toImage) return null;
+  const { inferred } = corners;
+  const all = template.ticks.reduce((sum, { centres: at }) => sum + at.length, 0);
+  if (all === 0) return { orientation: TURNS[turn]!, toImage, inferred, belief: 0, ticks: null, residual: 0 };
+
+  // once ticks are known, an inferred corner is not evidence any more
+  const known = [0, 1, 2, 3].filter((corner) => (corner + turn) % 4 !== inferred);
+  const rounds = inferred === null ? ROUNDS.seen : ROUNDS.inferred;
+  let found: Tick[] = [];
+  for (const reach of rounds) {
+    found = lookForTicks(image, paper, toImage, template, reach);
+    if (found.length < ENOUGH_TICKS) break;
+    const finer = homography(
+      [...known.map((corner) => from[corner]!), ...found.map(({ at }) => at)],
+      [...known.map((corner) => to[corner]!), ...found.map(({ seen }) => seen)],
+      [...known.map(() => CORNER_WEIGHT), ...found.map(() => 1)],
+    );
+    if (!finer) break;
+    toImage = finer;
+  }
+  // what is left after the last fit: folds, curl and stretch that no plane explains
+  const left = lookForTicks(image, paper, toImage, template, rounds[rounds.length - 1]!);
+  let squares = 0;
+  for (const { dx, dy } of left) squares += dx * dx + dy * dy;
+  const residual = left.length === 0 ? 0 : Math.sqrt(squares / left.length);
+  return { orientation: TURNS[turn]!, toImage, inferred, belief: 0, ticks: left.length / all, residual };
+};
+
+interface Tick {
+  /** its place on the template, in millimetres */
+  at: Point;
+  /** where its centre of mass was seen, in raster pixels */
+  seen: Point;
+  /** the difference in millimetres */
+  dx: number;
+  dy: number;
+}
+
 const GRID_MM = 0.2;
 
 const lookForTicks = (
@@ -57,18 +125,18 @@ const lookForTicks = (
   paper: Paper,
   toImage: Homography,
   template: Template,
-): { share: number; residual: number } => {
-  let [all, there, squares] = [0, 0, 0];
+  reach: number,
+): Tick[] => {
+  const ticks: Tick[] = [];
   for (const { size, centres } of template.ticks) {
     for (const [x, y] of centres) {
-      all++;
-      const offset = tickOffset(image, paper, toImage, x, y, size);
+      const offset = tickOffset(image, paper, toImage, x, y, size, reach);
       if (!offset) continue;
-      there++;
-      squares += offset.x * offset.x + offset.y * offset.y;
+      const seen = project(toImage, x + offset.x, y + offset.y);
+      ticks.push({ at: { x, y }, seen, dx: offset.x, dy: offset.y });
     }
   }
-  return { share: all === 0 ? 1 : there / all, residual: there === 0 ? 0 : Math.sqrt(squares / there) };
+  return ticks;
 };
 
 /** Where the tick's centre of mass lies from its place, in millimetres; null when there is no tick. */
@@ -79,25 +147,26 @@ const tickOffset = (
   x: number,
   y: number,
   [width, height]: readonly [number, number],
-): { x: number; y: number } | null => {
-  const [rx, ry] = [width / 2 + SEARCH_MM, height / 2 + SEARCH_MM];
+  reach: number,
+): Point | null => {
+  const columns = Math.ceil((width / 2 + reach) / GRID_MM);
+  const rows = Math.ceil((height / 2 + reach) / GRID_MM);
   const centre = project(toImage, x, y);
-  const bright = paperAt(paper, centre.x, centre.y);
-  let [mass, mx, my, count] = [0, 0, 0, 0];
-  for (let dy = -ry; dy <= ry; dy += GRID_MM) {
-    for (let dx = -rx; dx <= rx; dx += GRID_MM) {
-      const { x: px, y: py } = project(toImage, x + dx, y + dy);
+  const ink = paperAt(paper, centre.x, centre.y) * 0.6;
+  let [mass, mx, my] = [0, 0, 0];
+  for (let j = -rows; j <= rows; j++) {
+    for (let i = -columns; i <= columns; i++) {
+      const { x: px, y: py } = project(toImage, x + i * GRID_MM, y + j * GRID_MM);
       const [ix, iy] = [Math.floor(px), Math.floor(py)];
       if (ix < 0 || iy < 0 || ix >= image.width || iy >= image.height) continue;
-      count++;
-      if (image.data[iy * image.width + ix]! > bright * 0.6) continue;
+      if (image.data[iy * image.width + ix]! > ink) continue;
       mass++;
-      mx += dx;
-      my += dy;
+      mx += i * GRID_MM;
+      my += j * GRID_MM;
     }
   }
-  // the tick's own share of the searched area, give or take a half
-  const wanted = (width * height) / (4 * rx * ry);
-  if (count === 0 || mass / count < wanted * 0.5 || mass / count > wanted * 1.6) return null;
+  // as much ink as the tick has, give or take a third
+  const wanted = (width * height) / (GRID_MM * GRID_MM);
+  if (mass < wanted * 0.65 || mass > wanted * 1.4) return null;
   return { x: mx / mass, y: my / mass };
 };

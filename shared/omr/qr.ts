@@ -8,8 +8,8 @@ import { type Homography, project } from './warp.ts';
 
 /** Quiet zone taken along, as a share of the code's side: four modules of the smallest code. */
 const QUIET = 0.16;
-/** Sides tried in pixels: 25 modules and quiet zone come to about 5 and 8 pixels a module. */
-const SIDES = [168, 264] as const;
+/** Sides tried in pixels: 25 modules and quiet zone come to 3.6, 5 and 8 pixels a module. */
+const SIDES = [120, 168, 264] as const;
 
 export interface SeenQr {
   text: string | null;

@@ -1,6 +1,6 @@
 // Reads one page from raster to reading, in one pass: shrink, find the corners, say what the page is, measure, decide.
 // Pure: the same raster gives the same reading everywhere, and no raster makes it throw.
-import type { Reading, SheetReading } from '../protocol/reading.ts';
+import type { FieldReading, Reading, SheetReading } from '../protocol/reading.ts';
 import { COVER } from '../template/built-in.ts';
 import { layOut } from '../template/geometry.ts';
 import { parseQr } from '../template/qr-text.ts';
@@ -10,7 +10,7 @@ import { blankDarkness, measureBubbles, outlineMatch } from './bubbles.ts';
 import { decideField, netDarkness, pageLevels } from './decide.ts';
 import { type Corners, findCorners } from './fiducials.ts';
 import type { GrayImage } from './image.ts';
-import { findPose, type Pose } from './pose.ts';
+import { findPoses, type Pose, TIE } from './pose.ts';
 import { readQr, type SeenQr } from './qr.ts';
 import { findPaper, inkShare, type Paper, shrink } from './threshold.ts';
 
@@ -27,6 +27,8 @@ const LOW_RESOLUTION_PX = 12;
 const MISALIGNED = 0.1;
 /** Outlines fainter than this are not where the template says. */
 const WEAK_OUTLINES = 0.08;
+/** The second best template may match this share of the best at most. */
+const CLEAR_LEAD = 0.6;
 
 type PageFlag = SheetReading['flags'][number];
 
@@ -45,23 +47,26 @@ export const readPage = (image: GrayImage, templates: readonly Template[]): Read
   const paper = findPaper(frame);
   const candidates = templates.includes(COVER) ? templates : [...templates, COVER];
 
-  const cornersBy = new Map<string, Corners | null>();
-  const found: { template: Template; pose: Pose; corners: Corners }[] = [];
+  const found: Found[] = [];
+  const posesBy = new Map<string, Pose[]>();
+  const cornersBy = new Map<string, Corners[]>();
   for (const template of candidates) {
-    const frameKey = JSON.stringify([template.page, template.fiducials.size, template.fiducials.centres]);
-    let corners = cornersBy.get(frameKey);
-    if (corners === undefined) {
-      corners = findCorners(frame, paper, template);
-      cornersBy.set(frameKey, corners);
+    // built-in sheets share one frame: it is looked for once
+    const { whole, squares } = frameKeys(template);
+    let poses = posesBy.get(whole);
+    if (!poses) {
+      const corners = cornersBy.get(squares) ?? findCorners(frame, paper, template);
+      cornersBy.set(squares, corners);
+      poses = findPoses(image, paper, corners, template);
+      posesBy.set(whole, poses);
     }
-    const pose = corners && findPose(image, paper, corners, template);
-    if (corners && pose) found.push({ template, pose, corners });
+    for (const pose of poses) found.push({ template, pose });
   }
 
-  const best = found.reduce((most, { pose }) => Math.max(most, belief(pose)), 0);
-  const likely = found.filter(({ pose }) => belief(pose) > best - 0.05);
-  const cover = likely.find(({ template }) => template.kind === 'cover');
-  if (cover) return readCover(image, paper, cover);
+  const best = found.reduce((most, { pose }) => Math.max(most, pose.belief), 0);
+  const likely = found.filter(({ pose }) => pose.belief > best - TIE);
+  const covers = likely.filter(({ template }) => template.kind === 'cover');
+  if (covers.length > 0) return readCover(image, paper, covers);
   if (likely.length > 0) return readSheet(image, paper, likely, candidates);
 
   const ink = inkShare(frame, paper);
@@ -70,20 +75,45 @@ export const readPage = (image: GrayImage, templates: readonly Template[]): Read
   return foreign('no corner squares were found');
 };
 
-/** How well corner squares and ticks bear a template out, 0 to 2. */
-const belief = ({ agreeing, seen, ticks }: Pose): number => agreeing / seen + ticks;
-
 interface Found {
   template: Template;
   pose: Pose;
-  corners: Corners;
 }
 
-const readCover = (image: GrayImage, paper: Paper, { template, pose, corners }: Found): Reading => {
-  const qr = readQr(image, paper, pose.toImage, template.qr);
+const keys = new WeakMap<Template, { whole: string; squares: string }>();
+
+/** Templates with equal keys lie alike on the page. */
+const frameKeys = (template: Template): { whole: string; squares: string } => {
+  let known = keys.get(template);
+  if (!known) {
+    const { page, fiducials, ticks } = template;
+    const squares = JSON.stringify([page, fiducials.size, fiducials.centres]);
+    known = { squares, whole: JSON.stringify([squares, fiducials.hollow, ticks]) };
+    keys.set(template, known);
+  }
+  return known;
+};
+
+/** The first QR code that can be read in the zone of any of these poses, and which pose it is. */
+const readQrOf = (image: GrayImage, paper: Paper, likely: readonly Found[]): { qr: SeenQr; pose: Pose } => {
+  let inked = false;
+  const tried: { zone: string; pose: Pose }[] = [];
+  for (const { template, pose } of likely) {
+    const zone = JSON.stringify(template.qr);
+    if (tried.some((before) => before.zone === zone && before.pose === pose)) continue;
+    tried.push({ zone, pose });
+    const qr = readQr(image, paper, pose.toImage, template.qr);
+    if (qr.text !== null) return { qr, pose };
+    inked ||= qr.inked;
+  }
+  return { qr: { text: null, inked }, pose: likely[0]!.pose };
+};
+
+const readCover = (image: GrayImage, paper: Paper, covers: readonly Found[]): Reading => {
+  const { qr, pose } = readQrOf(image, paper, covers);
   const said = qr.text === null ? null : parseQr(qr.text);
   const flags: PageFlag[] = [];
-  if (corners.inferred !== null) flags.push('inferred-corner');
+  if (pose.inferred !== null) flags.push('inferred-corner');
   if (qr.text === null) flags.push('qr-unreadable');
   const task_id = said?.kind === 'cover' ? said.task_id : null;
   return { kind: 'cover', task_id, qr: qr.text, orientation: pose.orientation, flags };
@@ -91,21 +121,12 @@ const readCover = (image: GrayImage, paper: Paper, { template, pose, corners }: 
 
 const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: readonly Template[]): Reading => {
   const flags: PageFlag[] = [];
-  let qr: SeenQr = { text: null, inked: false };
-  const zones = new Set<string>();
-  for (const { template, pose } of likely) {
-    const zone = JSON.stringify([template.qr, pose.toImage]);
-    if (zones.has(zone)) continue;
-    zones.add(zone);
-    const seen = readQr(image, paper, pose.toImage, template.qr);
-    if (seen.text !== null || seen.inked) qr = seen;
-    if (seen.text !== null) break;
-  }
+  const { qr, pose: upright } = readQrOf(image, paper, likely);
   const said = qr.text === null ? null : parseQr(qr.text);
   let chosen: Found | undefined;
   if (said?.kind === 'sheet') {
     const names = ({ id, version }: Template): boolean => id === said.template_id && version === said.version;
-    chosen = likely.find(({ template }) => names(template));
+    chosen = likely.find(({ template, pose }) => pose === upright && names(template));
     if (!chosen) {
       const known = candidates.some(names);
       const name = `${said.template_id} version ${said.version}`;
@@ -113,27 +134,35 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
     }
   } else {
     // a sole template without a QR zone leaves nothing to guess
-    const sure = likely.length === 1 && likely[0]!.template.qr === null;
+    const sure = likely.every(({ template }) => template.qr === null && template === likely[0]!.template);
     if (!sure) flags.push('template-guessed');
     if (qr.text === null && qr.inked) flags.push('qr-unreadable');
-    chosen = bestOutlines(image, paper, likely);
+    const fitting = byOutlines(image, paper, likely);
+    chosen = fitting[0]?.found;
     if (!chosen) return foreign('it has corner squares, but the bubbles of no known template');
+    // a guess must be beyond doubt: read by the wrong template a page is all wrong answers
+    if (fitting[1] && fitting[1].match > CLEAR_LEAD * fitting[0]!.match) {
+      return foreign('its QR code cannot be read, and its bubbles fit more than one template');
+    }
   }
 
-  const { template, pose, corners } = chosen;
+  const { template, pose } = chosen;
   const { bubbles, fields } = layOut(template);
   const expected = blankDarkness(template);
   const dark = measureBubbles(image, paper, pose.toImage, bubbles);
   const levels = pageLevels(dark, expected);
   const net = netDarkness(dark, expected, levels.offset);
 
-  if (corners.inferred !== null) flags.push('inferred-corner');
+  if (pose.inferred !== null) flags.push('inferred-corner');
   const widths = bubbles.map((bubble) => Math.min(bubble.width, bubble.height));
   const smallest = widths.length === 0 ? 5 : Math.min(...widths);
-  const misaligned = pose.residual > MISALIGNED * smallest || pose.ticks < 0.75;
-  if (misaligned || outlineMatch(image, paper, pose.toImage, bubbles) < WEAK_OUTLINES) flags.push('alignment');
-  const pixels = (Math.sqrt(Math.abs(area(pose))) * smallest) as number;
-  if (pixels < LOW_RESOLUTION_PX) flags.push('low-resolution');
+  const misaligned =
+    pose.residual > MISALIGNED * smallest ||
+    (pose.ticks ?? 1) < 0.75 ||
+    outlineMatch(image, paper, pose.toImage, bubbles) < WEAK_OUTLINES;
+  if (misaligned) flags.push('alignment');
+  if (Math.sqrt(Math.abs(area(pose))) * smallest < LOW_RESOLUTION_PX) flags.push('low-resolution');
+  const decided = fields.map((field) => decideField(field, net, levels.threshold));
   return {
     kind: 'sheet',
     template_id: template.id,
@@ -141,26 +170,28 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
     qr: qr.text,
     orientation: pose.orientation,
     to_image: [...pose.toImage],
-    fields: fields.map((field) => decideField(field, net, levels.threshold)),
+    // measured beside the bubbles, no answer is sure, however dark it is
+    fields: misaligned ? decided.map(doubted) : decided,
     fills: toBase64(Uint8Array.from(net, byte)),
     threshold: byte(levels.threshold),
     flags,
   };
 };
 
+const doubted = (field: FieldReading): FieldReading =>
+  field.flags.includes('doubtful') ? field : { ...field, flags: [...field.flags, 'doubtful'] };
+
 const byte = (value: number): number => Math.round(Math.max(0, Math.min(1, value)) * 255);
 
 /** Square pixels per square millimetre near the page's origin. */
 const area = ({ toImage: h }: Pose): number => h[0] * h[4] - h[1] * h[3];
 
-const bestOutlines = (image: GrayImage, paper: Paper, likely: readonly Found[]): Found | undefined => {
-  let best: Found | undefined;
-  let most = WEAK_OUTLINES;
-  for (const candidate of likely) {
-    const match = outlineMatch(image, paper, candidate.pose.toImage, layOut(candidate.template).bubbles);
-    if (match <= most) continue;
-    most = match;
-    best = candidate;
-  }
-  return best;
-};
+/** Candidates whose printed outlines are there, the best first. */
+const byOutlines = (image: GrayImage, paper: Paper, likely: readonly Found[]): { found: Found; match: number }[] =>
+  likely
+    .map((found) => ({
+      found,
+      match: outlineMatch(image, paper, found.pose.toImage, layOut(found.template).bubbles),
+    }))
+    .filter(({ match }) => match > WEAK_OUTLINES)
+    .sort((a, b) => b.match - a.match);

@@ -5,7 +5,7 @@ export interface Point {
   y: number;
 }
 
-/** 3 × 3, row by row, the last entry 1. */
+/** 3 × 3, row by row. */
 export type Homography = readonly [number, number, number, number, number, number, number, number, number];
 
 export const project = (h: Homography, x: number, y: number): Point => {
@@ -14,34 +14,83 @@ export const project = (h: Homography, x: number, y: number): Point => {
 };
 
 /**
- * The homography that takes four points to four others: the direct linear transform (Hartley and Zisserman, Multiple
- * View Geometry, 4.1) with the last entry fixed at 1, solved by elimination with pivots.
- * @returns null when three of the points lie on a line
+ * The homography that takes four or more points nearest to as many others: the direct linear transform on normalised
+ * points (Hartley and Zisserman, Multiple View Geometry, 4.4), its last normalised entry fixed at 1.
+ * @param weights how much each pair counts; all alike when left out
+ * @returns null when the points do not span a plane
  */
-export const homography = (from: readonly Point[], to: readonly Point[]): Homography | null => {
-  const rows: number[][] = [];
-  for (let i = 0; i < 4; i++) {
-    const { x, y } = from[i]!;
-    const { x: u, y: v } = to[i]!;
-    rows.push([x, y, 1, 0, 0, 0, -u * x, -u * y, u], [0, 0, 0, x, y, 1, -v * x, -v * y, v]);
+export const homography = (
+  from: readonly Point[],
+  to: readonly Point[],
+  weights?: readonly number[],
+): Homography | null => {
+  const a = normaliser(from);
+  const b = normaliser(to);
+  if (!a || !b) return null;
+  // normal equations of the two lines that each pair gives, with the right side as ninth column
+  const m = Array.from({ length: 8 }, () => new Float64Array(9));
+  from.forEach((point, i) => {
+    const [x, y] = [(point.x - a.x) * a.scale, (point.y - a.y) * a.scale];
+    const [u, v] = [(to[i]!.x - b.x) * b.scale, (to[i]!.y - b.y) * b.scale];
+    const weight = weights?.[i] ?? 1;
+    for (const line of [
+      [x, y, 1, 0, 0, 0, -u * x, -u * y, u],
+      [0, 0, 0, x, y, 1, -v * x, -v * y, v],
+    ]) {
+      for (let r = 0; r < 8; r++) for (let c = 0; c < 9; c++) m[r]![c] = m[r]![c]! + weight * line[r]! * line[c]!;
+    }
+  });
+  const s = solve(m);
+  if (!s) return null;
+  const [g0, g1, g2, g3, g4, g5, g6, g7] = s as [number, number, number, number, number, number, number, number];
+  // undo both normalisations: first the source's, then the target's
+  const source = (p: number, q: number, r: number): [number, number, number] => [
+    p * a.scale,
+    q * a.scale,
+    r - p * a.scale * a.x - q * a.scale * a.y,
+  ];
+  const [r0, r1, r2] = [source(g0, g1, g2), source(g3, g4, g5), source(g6, g7, 1)];
+  const target = (row: [number, number, number], shift: number): [number, number, number] => [
+    row[0] / b.scale + shift * r2[0],
+    row[1] / b.scale + shift * r2[1],
+    row[2] / b.scale + shift * r2[2],
+  ];
+  const all = [...target(r0, b.x), ...target(r1, b.y), ...r2];
+  const last = all[8]!;
+  if (Math.abs(last) < 1e-12) return null;
+  return all.map((value) => value / last) as unknown as Homography;
+};
+
+/** Shift and scale that bring points around the origin, about 1 away from it. */
+const normaliser = (points: readonly Point[]): (Point & { scale: number }) | null => {
+  let [x, y, away] = [0, 0, 0];
+  for (const point of points) {
+    x += point.x / points.length;
+    y += point.y / points.length;
   }
-  for (let column = 0; column < 8; column++) {
+  for (const point of points) away += Math.abs(point.x - x) + Math.abs(point.y - y);
+  return away > 0 ? { x, y, scale: points.length / away } : null;
+};
+
+/** Gauss's elimination with pivots; each row holds its right side last. Null when the rows depend on each other. */
+const solve = (rows: Float64Array[]): number[] | null => {
+  const n = rows.length;
+  for (let column = 0; column < n; column++) {
     let pivot = column;
-    for (let r = column + 1; r < 8; r++) {
+    for (let r = column + 1; r < n; r++) {
       if (Math.abs(rows[r]![column]!) > Math.abs(rows[pivot]![column]!)) pivot = r;
     }
     const lead = rows[pivot]!;
-    if (Math.abs(lead[column]!) < 1e-9) return null;
+    if (!(Math.abs(lead[column]!) > 1e-12)) return null;
     rows[pivot] = rows[column]!;
     rows[column] = lead;
-    for (let r = 0; r < 8; r++) {
+    for (let r = 0; r < n; r++) {
       if (r === column) continue;
       const row = rows[r]!;
       const share = row[column]! / lead[column]!;
       if (share === 0) continue;
-      for (let k = column; k < 9; k++) row[k] = row[k]! - share * lead[k]!;
+      for (let k = column; k <= n; k++) row[k] = row[k]! - share * lead[k]!;
     }
   }
-  const [a, b, c, d, e, f, g, h] = rows.map((row, i) => row[8]! / row[i]!) as number[];
-  return [a!, b!, c!, d!, e!, f!, g!, h!, 1];
+  return rows.map((row, i) => row[n]! / row[i]!);
 };
