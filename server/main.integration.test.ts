@@ -177,6 +177,23 @@ test('after SIGKILL of the launcher the next one ends what is left, and starts a
   await next.client();
 });
 
+test('API and workers run apart, meeting in a Redis of the operator’s', async () => {
+  const redisUrl = process.env.TEST_REDIS_URL;
+  expect(redisUrl).toBeDefined();
+  const env = { REDIS_URL: `${redisUrl}/9` };
+  const api = await start({ args: ['api'], env });
+  const workers = launch({ args: ['worker'], env: { ...env, SHEAF_WORKERS: '2' } });
+  await eventually('two workers', () => workers.pids.size === 2);
+  expect([...api.pids.keys()]).toEqual(['api']);
+  expect([...workers.pids.keys()]).toEqual(['worker 1', 'worker 2']);
+  await api.client();
+  expect(fs.existsSync(path.join(folder, 'redis'))).toBe(false);
+  workers.launcher.kill('SIGTERM');
+  expect((await workers.ended).code).toBe(0);
+  expect((await api.stop()).code).toBe(0);
+  expect([...api.pids.values(), ...workers.pids.values()].filter(isAlive)).toEqual([]);
+});
+
 test('the first admin’s password is shown once and written nowhere', async () => {
   const sheaf = await start({ env: { SHEAF_ADMIN_PASSWORD: undefined } });
   const { password } = sheaf.admin;

