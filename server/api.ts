@@ -13,7 +13,7 @@ import { batchOfChannel, CHANNELS, createAnnounce } from './progress/announce.ts
 import { createFeeds } from './progress/feeds.ts';
 import { storeBuiltIns } from './templates.ts';
 import { openBlobs } from './uploads/blobs.ts';
-import { dropLeases } from './uploads/ledger.ts';
+import { createLeases } from './uploads/leases.ts';
 import { recoverUploads } from './uploads/recover.ts';
 
 const config = loadConfig(process.env);
@@ -49,8 +49,8 @@ await new Promise<void>((resolve, reject) => {
   server.listen(config.port, config.host, resolve);
 });
 const { port } = server.address() as AddressInfo;
-const instance = `${os.hostname()}:${port}`;
-await dropLeases(db, instance);
+const leases = createLeases(db, `${os.hostname()}:${port}`);
+await leases.drop();
 
 const wake = (batchId: string): void => {
   // Lost when Redis is away: the reconciler finds the batch.
@@ -62,7 +62,7 @@ const { app } = createApp({
   announce,
   wake,
   secret,
-  instance,
+  leases,
   report,
   feeds,
   closing: closing.signal,

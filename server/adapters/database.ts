@@ -134,7 +134,7 @@ export interface ChunksTable {
   chunk_index: number;
   /** landing or verified */
   state: string;
-  /** bytes from the chunk's start that are on disk and synced */
+  /** bytes from the chunk's start that are written; all of it, synced, when verified */
   landed: number;
   sha256: string;
   epoch: number;

@@ -12,6 +12,7 @@ import { audit } from '../audit.ts';
 import { cancelUpload } from '../batches/bin.ts';
 import { refuse } from '../problem.ts';
 import { landChunk } from '../uploads/landing.ts';
+import type { Leases } from '../uploads/leases.ts';
 import { findUpload, holdings } from '../uploads/ledger.ts';
 import { receiveFiles } from '../uploads/multipart.ts';
 import { openUpload, uploadToken } from '../uploads/open.ts';
@@ -21,8 +22,7 @@ import { parse, type Routes } from './routes.ts';
 
 export interface UploadRouteDeps extends SealDeps {
   secret: Uint8Array;
-  /** names this process among those that write leases */
-  instance: string;
+  leases: Leases;
   report: (error: unknown) => void;
 }
 

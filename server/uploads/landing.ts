@@ -6,10 +6,11 @@ import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { type ChunkAnswer, chunkCount, chunkLength } from '../../shared/protocol/upload.ts';
 import type { Database, UploadsTable } from '../adapters/database.ts';
-import { refuse } from '../problem.ts';
+import { RequestRefused, refuse } from '../problem.ts';
 import type { Announce } from '../progress/announce.ts';
 import type { Blobs } from './blobs.ts';
-import { type Lease, recordLanded, recordVerified, takeLease, verifiedCount } from './ledger.ts';
+import type { Lease, Leases } from './leases.ts';
+import { recordLanded, recordVerified, verifiedCount } from './ledger.ts';
 
 export interface ChunkRequest {
   chunk_index: number;
@@ -25,8 +26,7 @@ export interface LandingDeps {
   db: Database;
   blobs: Blobs;
   announce: Announce;
-  /** names this process among those that write leases */
-  instance: string;
+  leases: Leases;
 }
 
 async function writeFully(file: FileHandle, data: Buffer, position: number): Promise<void> {
@@ -61,7 +61,7 @@ async function drain(stream: Readable): Promise<{ bytes: number; sha256: string 
 
 /** Lands one request's bytes of a chunk. Resolves when they are as safe as the answer says. */
 export async function landChunk(
-  { db, blobs, announce, instance }: LandingDeps,
+  { db, blobs, announce, leases }: LandingDeps,
   upload: UploadsTable,
   request: ChunkRequest,
   body: Readable,
@@ -126,7 +126,14 @@ export async function landChunk(
     refuse('CONFLICT', `Upload ${upload.upload_id} is ${upload.state}: no more bytes can land in it.`);
   }
 
-  const lease = await takeLease(db, instance, upload, index, request.sha256, request.epoch ?? upload.epoch);
+  const lease = await leases.take(upload, index, request.sha256, request.epoch ?? upload.epoch, () =>
+    body.destroy(
+      new RequestRefused(
+        'STALE_EPOCH',
+        `${name} was taken over by a newer request. Ask what the server holds and go on.`,
+      ),
+    ),
+  );
   let file: FileHandle | undefined;
   try {
     if (lease.chunk.state === 'verified')
@@ -140,11 +147,11 @@ export async function landChunk(
     }
     file = await blobs.open(upload.upload_id, 'write');
     const base = index * upload.chunk_size;
-    const end = await receive(file, base, length, request.offset, body, lease, name);
+    const keep = (landed: number) =>
+      recordLanded(db, upload.upload_id, index, lease.id, Math.max(landed, lease.chunk.landed));
+    const end = await receive(file, base, length, request.offset, body, lease, name, keep);
     if (end.landed < length || end.broken) {
-      await file.datasync();
-      if (lease.valid())
-        await recordLanded(db, upload.upload_id, index, lease.id, Math.max(end.landed, lease.chunk.landed));
+      if (lease.valid()) await keep(end.landed);
       if (end.broken) throw end.broken;
       return answer(
         Math.max(end.landed, lease.chunk.landed),
@@ -185,6 +192,11 @@ interface Received {
   broken: Error | null;
 }
 
+/** Pieces of the body are gathered to writes of this size. */
+const WRITE_BYTES = 2 ** 20;
+/** After as many bytes the ledger is told how far the chunk is, so that a killed server costs no more than these. */
+const KEEP_BYTES = 8 * 2 ** 20;
+
 async function receive(
   file: FileHandle,
   base: number,
@@ -193,26 +205,46 @@ async function receive(
   body: Readable,
   lease: Lease,
   name: string,
+  keep: (landed: number) => Promise<void>,
 ): Promise<Received> {
   const hash = offset === 0 ? createHash('sha256') : null;
   let landed = offset;
+  let kept = offset;
+  let gathered: Buffer[] = [];
+  let bytes = 0;
+  const write = async (): Promise<void> => {
+    if (!lease.valid()) {
+      refuse('CHUNK_BUSY', `${name} was taken over while it landed. Ask what the server holds and go on.`, {
+        retryAfter: 1,
+      });
+    }
+    const [pieces, count] = [gathered, bytes];
+    [gathered, bytes] = [[], 0];
+    await writeFully(file, pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces, count), base + landed);
+    landed += count;
+    lease.moved();
+    if (landed - kept >= KEEP_BYTES && landed < length) {
+      kept = landed;
+      await keep(landed);
+    }
+  };
   try {
     for await (const piece of body as AsyncIterable<Buffer>) {
-      if (landed + piece.length > length) {
+      if (landed + bytes + piece.length > length) {
         refuse(
           'CHUNK_OUT_OF_RANGE',
           `${name} has ${length} bytes, but more were sent. Cut the file on the grid of the upload.`,
         );
       }
-      if (!lease.valid())
-        refuse('CHUNK_BUSY', `${name} was taken over while it landed. Ask what the server holds and go on.`, {
-          retryAfter: 1,
-        });
-      await writeFully(file, piece, base + landed);
       hash?.update(piece);
-      landed += piece.length;
+      gathered.push(piece);
+      bytes += piece.length;
+      if (bytes >= WRITE_BYTES) await write();
     }
+    if (bytes > 0) await write();
   } catch (broken) {
+    // What has come of a body that broke off is worth keeping: a line that drops often gets on all the same.
+    if (bytes > 0 && lease.valid()) await write();
     return { landed, hash: null, broken: broken instanceof Error ? broken : new Error(String(broken)) };
   }
   return { landed, hash, broken: null };

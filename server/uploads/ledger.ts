@@ -1,19 +1,15 @@
 // The ledger of uploads: which chunks are on the server's disk, hashed and synced. It is the truth that every sender
-// asks before it sends, and what a range may be written under (a lease row, so that several API processes and sockets
-// that outlived their sender cannot write over each other).
-import { randomUUID } from 'node:crypto';
+// asks before it sends.
 import type { UploadType } from '../../shared/protocol/upload.ts';
 import { CHUNK_SIZE, chunkCount, chunkLength, LARGEST_FILE, type UploadAnswer } from '../../shared/protocol/upload.ts';
-import type { ChunksTable, Database, Tx, UploadsTable } from '../adapters/database.ts';
+import type { Database, Tx, UploadsTable } from '../adapters/database.ts';
 import { sha256, type User } from '../auth/sessions.ts';
 import { refuse } from '../problem.ts';
-import { beginStage, type Logged, tell } from '../progress/log.ts';
+import { type Logged, tell } from '../progress/log.ts';
 
 /** Who moves bytes: a signed-in user, or the bearer of one upload's own token. */
 export type Sender = { kind: 'user'; user: User } | { kind: 'upload'; upload_id: string };
 
-/** A lease outlives the pauses of a slow line, and is taken over soon after its holder died. */
-export const LEASE_MS = 30_000;
 /** Room that stays free for the database, the queue and the logs. */
 export const DISK_FLOOR = 256 * 2 ** 20;
 
@@ -173,121 +169,8 @@ export async function holdings(db: Database, upload: UploadsTable): Promise<Uplo
   };
 }
 
-/** The right to write one chunk, until it is given back, taken over or runs out. */
-export interface Lease {
-  readonly id: string;
-  readonly chunk: ChunksTable;
-  /** false as soon as somebody else may be writing */
-  valid(): boolean;
-  release(): Promise<void>;
-}
-
-/** Takes the lease of a chunk. Refuses with `CHUNK_BUSY` while another sender of the same epoch holds it; a newer epoch
- *  evicts an older one. Also marks the first byte of the batch. */
-export async function takeLease(
-  db: Database,
-  instance: string,
-  upload: UploadsTable,
-  index: number,
-  sha: string,
-  epoch: number,
-): Promise<Lease> {
-  const id = `${instance} ${randomUUID()}`;
-  const key = { upload_id: upload.upload_id, chunk_index: index };
-  const chunk = await db.write(async (tx) => {
-    const now = Date.now();
-    await db.insertNew(tx, 'chunks', [
-      {
-        ...key,
-        state: 'landing',
-        landed: 0,
-        sha256: sha,
-        epoch,
-        contested: 0,
-        lease_id: null,
-        lease_until: null,
-        verified_at: null,
-      },
-    ]);
-    const row = await tx
-      .selectFrom('chunks')
-      .selectAll()
-      .where('upload_id', '=', key.upload_id)
-      .where('chunk_index', '=', index)
-      .forUpdate()
-      .executeTakeFirstOrThrow();
-    if (row.state === 'verified') return row;
-    if (row.lease_id && (row.lease_until ?? 0) > now && row.epoch >= epoch) return null;
-    const taken: ChunksTable = {
-      ...row,
-      // Bytes that came for another hash are of another file's chunk: they do not count.
-      landed: row.sha256 === sha ? row.landed : 0,
-      sha256: sha,
-      epoch: Math.max(epoch, row.epoch),
-      contested: row.contested || (row.landed > 0 && row.epoch !== epoch) || row.lease_id !== null ? 1 : 0,
-      lease_id: id,
-      lease_until: now + LEASE_MS,
-    };
-    await tx
-      .updateTable('chunks')
-      .set(taken)
-      .where('upload_id', '=', key.upload_id)
-      .where('chunk_index', '=', index)
-      .execute();
-    await tx
-      .updateTable('batches')
-      .set({ first_byte_at: now })
-      .where('batch_id', '=', upload.batch_id)
-      .where('first_byte_at', 'is', null)
-      .execute();
-    await beginStage(db, tx, upload.batch_id, 'uploading', now);
-    return taken;
-  });
-  if (!chunk) {
-    refuse(
-      'CHUNK_BUSY',
-      `Chunk ${index} of upload ${upload.upload_id} is being written by another request. Try again in a moment.`,
-      { retryAfter: 5 },
-    );
-  }
-  let until = Date.now() + LEASE_MS;
-  let lost = false;
-  const setMine = (to: Partial<ChunksTable>): Promise<boolean> =>
-    db.write(async (tx) => {
-      const done = await tx
-        .updateTable('chunks')
-        .set(to)
-        .where('upload_id', '=', key.upload_id)
-        .where('chunk_index', '=', index)
-        .where('lease_id', '=', id)
-        .executeTakeFirst();
-      return done.numUpdatedRows === 1n;
-    });
-  const renewal = setInterval(() => {
-    const asked = Date.now();
-    setMine({ lease_until: asked + LEASE_MS }).then(
-      (renewed) => {
-        if (renewed) until = asked + LEASE_MS;
-        else lost = true;
-      },
-      // A database that does not answer renews nothing: the lease runs out by itself.
-      () => undefined,
-    );
-  }, LEASE_MS / 3);
-  renewal.unref();
-  return {
-    id,
-    chunk,
-    // A margin, because a write that has begun is not called back.
-    valid: () => !lost && Date.now() < until - LEASE_MS / 6,
-    async release() {
-      clearInterval(renewal);
-      await setMine({ lease_id: null, lease_until: null });
-    },
-  };
-}
-
-/** Notes how many bytes from the chunk's start are synced, under the lease. */
+/** Notes how many bytes from the chunk's start are written, under the lease. A chunk that goes on from there is hashed
+ *  as a whole from the file, so bytes that a power cut took are noticed. */
 export async function recordLanded(
   db: Database,
   uploadId: string,
@@ -359,15 +242,4 @@ export async function verifiedCount(tx: Pick<Tx, 'selectFrom'>, uploadId: string
     .where('state', '=', 'verified')
     .executeTakeFirstOrThrow();
   return Number(row.n);
-}
-
-/** Frees what this process held when it was killed: nobody else runs under its name now. */
-export async function dropLeases(db: Database, instance: string): Promise<void> {
-  await db.write((tx) =>
-    tx
-      .updateTable('chunks')
-      .set({ lease_id: null, lease_until: null, contested: 1 })
-      .where('lease_id', 'like', `${instance} %`)
-      .execute(),
-  );
 }
