@@ -65,12 +65,12 @@ export async function openBrowser(options: BrowserOptions = {}): Promise<Browser
   };
 }
 
-/** Grants what Playwright has no name for, e.g. `background-sync`, `persistent-storage`, `screen-wake-lock`. */
+/** Grants what Playwright has no name for, e.g. `background-sync`, `persistent-storage`, `screen-wake-lock`. The
+ *  grants hold as long as the session that gave them, so it stays open until the browser closes. */
 export async function grant(context: BrowserContext, origin: string, names: readonly string[]): Promise<void> {
-  const page = context.pages()[0] ?? (await context.newPage());
-  const session = await context.newCDPSession(page);
+  const session = await context.browser()?.newBrowserCDPSession();
+  if (!session) throw new Error('the browser has closed');
   for (const name of names) {
     await session.send('Browser.setPermission', { permission: { name }, setting: 'granted', origin });
   }
-  await session.detach();
 }
