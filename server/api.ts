@@ -14,7 +14,7 @@ import { createFeeds } from './progress/feeds.ts';
 import { storeBuiltIns } from './templates.ts';
 import { openBlobs } from './uploads/blobs.ts';
 import { createLeases } from './uploads/leases.ts';
-import { recoverUploads } from './uploads/recover.ts';
+import { expireUploads, recoverUploads } from './uploads/recover.ts';
 
 const config = loadConfig(process.env);
 if (config.redis === null)
@@ -63,6 +63,7 @@ const { app } = createApp({
   wake,
   secret,
   leases,
+  quota: config.quota,
   report,
   feeds,
   closing: closing.signal,
@@ -75,6 +76,7 @@ const { app } = createApp({
 });
 server.on('request', app);
 await recoverUploads({ db, blobs, announce, wake }, report);
+const hourly = setInterval(() => expireUploads({ db, blobs }).catch(report), 3_600_000);
 
 process.send?.({ ready: true, port, ...(admin ? { firstAdmin: admin } : {}) });
 console.log(
@@ -83,6 +85,7 @@ console.log(
 
 onEnd(async () => {
   closing.abort();
+  clearInterval(hourly);
   server.close();
   server.closeIdleConnections();
   await new Promise<void>((resolve) => {

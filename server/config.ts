@@ -26,6 +26,8 @@ export interface Config {
   workers: number;
   /** the first admin's password, when the operator chose one */
   adminPassword: string | null;
+  /** most bytes of uploads that are kept at once; null: no limit but the disk */
+  quota: { user: number | null; centre: number | null };
 }
 
 /** One line a problem, each beginning with the variable's name. */
@@ -64,6 +66,8 @@ const Environment = v.object({
     v.pipe(Text, v.check(isUrl(['mysql:']), 'mysql://user:password@host:port/database, or empty for SQLite')),
   ),
   SHEAF_WORKERS: v.optional(wholeNumber(1, 256)),
+  SHEAF_USER_QUOTA_GB: v.optional(wholeNumber(1, 999_999)),
+  SHEAF_CENTRE_QUOTA_GB: v.optional(wholeNumber(1, 999_999)),
   SHEAF_ADMIN_PASSWORD: v.optional(v.pipe(Text, v.minLength(10, 'at least 10 characters'))),
 });
 
@@ -72,6 +76,8 @@ function webFolder(): string {
   const here = path.dirname(fileURLToPath(import.meta.url));
   return import.meta.url.endsWith('.ts') ? path.join(here, '..', 'dist', 'web') : path.join(here, '..', 'web');
 }
+
+const bytes = (gb: number | undefined): number | null => (gb === undefined ? null : gb * 2 ** 30);
 
 /** Reads what Sheaf needs from an environment; a variable that is set but empty counts as not set.
  *  @throws ConfigError that lists all problems */
@@ -103,5 +109,6 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
       : { kind: 'sqlite', file: path.join(dataDir, 'sheaf.sqlite') },
     workers: it.SHEAF_WORKERS ?? os.availableParallelism(),
     adminPassword: it.SHEAF_ADMIN_PASSWORD ?? null,
+    quota: { user: bytes(it.SHEAF_USER_QUOTA_GB), centre: bytes(it.SHEAF_CENTRE_QUOTA_GB) },
   };
 }

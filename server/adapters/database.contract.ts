@@ -96,6 +96,7 @@ const ROWS: Schema = {
     chunk_size: 50 * 2 ** 20,
     files: null,
     state: 'open',
+    sealing_at: null,
     reason: null,
     epoch: 1,
     created_at: 1,

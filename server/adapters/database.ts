@@ -122,8 +122,10 @@ export interface UploadsTable {
   chunk_size: number;
   /** JSON list of {name, size} for `images` */
   files: string | null;
-  /** open, sealed, rejected or deleted */
+  /** open, sealed, rejected, expired or deleted */
   state: string;
+  /** when sealing began */
+  sealing_at: number | null;
   reason: string | null;
   epoch: number;
   created_at: number;

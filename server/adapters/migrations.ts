@@ -105,7 +105,7 @@ export const MIGRATIONS: readonly Migration[] = [
       `create table uploads (
         upload_id ${id} not null primary key, batch_id ${id} not null, client_upload_id ${id} not null,
         owner ${id} not null, token_hash ${id} not null, name ${line} not null, upload_type ${id} not null,
-        size ${int} not null, chunk_size ${int} not null, files ${text}, state ${id} not null, reason ${text},
+        size ${int} not null, chunk_size ${int} not null, files ${text}, state ${id} not null, sealing_at ${int}, reason ${text},
         epoch ${int} not null, created_at ${int} not null, last_byte_at ${int}) ${table}`,
       'create unique index uploads_client on uploads (owner, client_upload_id)',
       'create index uploads_batch on uploads (batch_id)',

@@ -10,6 +10,7 @@ import {
 } from '../../shared/protocol/upload.ts';
 import { audit } from '../audit.ts';
 import { cancelUpload } from '../batches/bin.ts';
+import type { Config } from '../config.ts';
 import { refuse } from '../problem.ts';
 import { landChunk } from '../uploads/landing.ts';
 import type { Leases } from '../uploads/leases.ts';
@@ -23,6 +24,7 @@ import { parse, type Routes } from './routes.ts';
 export interface UploadRouteDeps extends SealDeps {
   secret: Uint8Array;
   leases: Leases;
+  quota: Config['quota'];
   report: (error: unknown) => void;
 }
 
@@ -46,7 +48,7 @@ export function uploadRoutes(routes: Routes, deps: UploadRouteDeps): void {
 
   routes.on('POST /api/batches/uploads', async (req, res, { user }) => {
     const asked = parse(OpenUpload, req.body, 'upload');
-    const { upload, created } = await openUpload({ db, blobs, secret }, user, {
+    const { upload, created } = await openUpload(deps, user, {
       ...asked,
       chunk_size: asked.chunk_size ?? CHUNK_SIZE,
       task_id: asked.task_id ?? null,

@@ -10,6 +10,8 @@ import { type Logged, tell } from '../progress/log.ts';
 /** Who moves bytes: a signed-in user, or the bearer of one upload's own token. */
 export type Sender = { kind: 'user'; user: User } | { kind: 'upload'; upload_id: string };
 
+/** An upload on which nothing has moved for so long is given up; the tablet still has its bytes and may begin again. */
+export const EXPIRY_DAYS = 14;
 /** Room that stays free for the database, the queue and the logs. */
 export const DISK_FLOOR = 256 * 2 ** 20;
 
@@ -104,6 +106,7 @@ export async function insertUpload(
       chunk_size: upload.chunk_size,
       files: upload.files && JSON.stringify(upload.files),
       state: 'open',
+      sealing_at: null,
       reason: null,
       epoch: 1,
       created_at: now,
@@ -129,6 +132,12 @@ export async function findUpload(db: Database, sender: Sender, uploadId: string)
   if (!mine) return unknown(uploadId);
   if (upload.state === 'deleted') {
     refuse('UPLOAD_GONE', `Upload ${uploadId} was deleted. Open a new one if the file is still wanted.`);
+  }
+  if (upload.state === 'expired') {
+    refuse(
+      'UPLOAD_GONE',
+      `Upload ${uploadId} expired ${EXPIRY_DAYS} days after its last byte. Open it again with the same client_upload_id and send its chunks anew.`,
+    );
   }
   return upload;
 }
@@ -242,4 +251,14 @@ export async function verifiedCount(tx: Pick<Tx, 'selectFrom'>, uploadId: string
     .where('state', '=', 'verified')
     .executeTakeFirstOrThrow();
   return Number(row.n);
+}
+
+/** Takes a chunk back whose bytes are not what was verified, so that it is asked for again. */
+export async function unverify(tx: Tx, uploadId: string, index: number): Promise<void> {
+  await tx
+    .updateTable('chunks')
+    .set({ state: 'landing', landed: 0, contested: 0, verified_at: null })
+    .where('upload_id', '=', uploadId)
+    .where('chunk_index', '=', index)
+    .execute();
 }

@@ -3,6 +3,7 @@ import { createHmac, randomUUID } from 'node:crypto';
 import type { Database, UploadsTable } from '../adapters/database.ts';
 import { audit } from '../audit.ts';
 import type { User } from '../auth/sessions.ts';
+import type { Config } from '../config.ts';
 import { refuse } from '../problem.ts';
 import type { Blobs } from './blobs.ts';
 import { checkNewUpload, DISK_FLOOR, insertUpload, type NewUpload } from './ledger.ts';
@@ -11,6 +12,7 @@ export interface OpenDeps {
   db: Database;
   blobs: Blobs;
   secret: Uint8Array;
+  quota: Config['quota'];
 }
 
 /** An upload's own token, worked out from its id, so that a lost answer can be given again; only its hash is stored. */
@@ -54,15 +56,58 @@ async function reserved(db: Database): Promise<number> {
   return Number(promised?.n ?? 0) - Number(landed?.n ?? 0);
 }
 
+/** Refuses what would go over a quota: the bytes of all uploads that are kept, this one with them. */
+async function checkQuota({ db, quota }: OpenDeps, user: User, upload: NewUpload): Promise<void> {
+  const kept = db.sql
+    .selectFrom('uploads')
+    .innerJoin('batches', 'batches.batch_id', 'uploads.batch_id')
+    .select((eb) => eb.fn.sum<number>('uploads.size').as('n'))
+    .where('state', 'in', ['open', 'sealed', 'rejected']);
+  const check = async (who: string, limit: number | null, query: typeof kept): Promise<void> => {
+    if (limit === null) return;
+    const used = Number((await query.executeTakeFirst())?.n ?? 0);
+    if (used + upload.size <= limit) return;
+    refuse(
+      'QUOTA_EXCEEDED',
+      `${upload.name} has ${upload.size} bytes, and ${who} may keep ${Math.max(0, limit - used)} more. Keep it queued; an admin can purge old batches or raise the quota.`,
+      { retryAfter: 300 },
+    );
+  };
+  await check(user.username, quota.user, kept.where('owner', '=', user.user_id));
+  const centre = user.centres[0];
+  if (centre) await check(`centre ${centre}`, quota.centre, kept.where('batches.centre_id', '=', centre));
+}
+
+/** Brings an expired upload back, empty: its sender still has the bytes. */
+async function revive({ db, blobs }: OpenDeps, upload: UploadsTable): Promise<void> {
+  await blobs.create(upload.upload_id, upload.size);
+  await db.write(async (tx) => {
+    await tx
+      .updateTable('uploads')
+      .set({ state: 'open', last_byte_at: Date.now() })
+      .where('upload_id', '=', upload.upload_id)
+      .where('state', '=', 'expired')
+      .execute();
+    await tx
+      .updateTable('batches')
+      .set({ status: 'uploading', message: 'Waiting for the first byte' })
+      .where('batch_id', '=', upload.batch_id)
+      .where('status', '=', 'cancelled')
+      .execute();
+  });
+}
+
 /** Opens the upload, or finds it as it was opened before. */
 export async function openUpload(
-  { db, blobs, secret }: OpenDeps,
+  deps: OpenDeps,
   user: User,
   upload: NewUpload,
 ): Promise<{ upload: UploadsTable; created: boolean }> {
+  const { db, blobs, secret } = deps;
   checkNewUpload(upload);
   const known = await findOpened(db, user, upload);
-  if (known) return { upload: known, created: false };
+  if (known && known.state !== 'expired') return { upload: known, created: false };
+  await checkQuota(deps, user, upload);
   const room = (await blobs.free()) - (await reserved(db)) - DISK_FLOOR;
   if (room < upload.size) {
     refuse(
@@ -70,6 +115,10 @@ export async function openUpload(
       `${upload.name} has ${upload.size} bytes, and the server has room for ${Math.max(0, room)}. Keep it queued; an admin has to make room.`,
       { retryAfter: 300 },
     );
+  }
+  if (known) {
+    await revive(deps, known);
+    return { upload: { ...known, state: 'open' }, created: false };
   }
   const upload_id = randomUUID();
   const batch_id = randomUUID();

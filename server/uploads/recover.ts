@@ -1,9 +1,12 @@
-// What a process does about uploads when it starts: seal what was whole, and make rows and files agree again.
+// What is done about uploads apart from requests: at the start rows and files are made to agree again and what is whole
+// is sealed; once an hour what nobody sends any more is given up.
 
-import { chunkCount } from '../../shared/protocol/upload.ts';
+import { chunkCount, chunkLength } from '../../shared/protocol/upload.ts';
 import type { UploadsTable } from '../adapters/database.ts';
+import { forgetPages } from '../batches/bin.ts';
 import { RequestRefused } from '../problem.ts';
-import { verifiedCount } from './ledger.ts';
+import { hashRange } from './landing.ts';
+import { EXPIRY_DAYS, unverify, verifiedCount } from './ledger.ts';
 import { type SealDeps, seal } from './seal.ts';
 
 export async function recoverUploads(deps: SealDeps, report: (error: unknown) => void): Promise<void> {
@@ -17,7 +20,11 @@ export async function recoverUploads(deps: SealDeps, report: (error: unknown) =>
       if (!(error instanceof RequestRefused)) report(error);
     }
   }
-  const rows = await db.sql.selectFrom('uploads').select('upload_id').where('state', '!=', 'deleted').execute();
+  const rows = await db.sql
+    .selectFrom('uploads')
+    .select('upload_id')
+    .where('state', 'not in', ['deleted', 'expired'])
+    .execute();
   const known = new Set(rows.map((row) => row.upload_id));
   const listed = await blobs.list();
   for (const id of listed) {
@@ -36,6 +43,64 @@ async function recoverOne(deps: SealDeps, upload: UploadsTable): Promise<void> {
     await db.write((tx) => tx.deleteFrom('chunks').where('upload_id', '=', upload.upload_id).execute());
     return;
   }
+  await recheckNewest(deps, upload);
   const whole = (await verifiedCount(db.sql, upload.upload_id)) === chunkCount(upload.size, upload.chunk_size);
   if (whole) await seal(deps, upload);
+}
+
+/** A disk that says "synced" before it is may lose what came last in a power cut. */
+const DOUBTED_MS = 60_000;
+
+/** Hashes the chunks again that were verified last; one that is not what the ledger says is asked for again. */
+async function recheckNewest({ db, blobs }: SealDeps, upload: UploadsTable): Promise<void> {
+  const verified = db.sql
+    .selectFrom('chunks')
+    .where('upload_id', '=', upload.upload_id)
+    .where('state', '=', 'verified');
+  const newest = await verified.select((eb) => eb.fn.max('verified_at').as('at')).executeTakeFirst();
+  if (!newest?.at) return;
+  const chunks = await verified
+    .select(['chunk_index', 'sha256'])
+    .where('verified_at', '>=', Number(newest.at) - DOUBTED_MS)
+    .execute();
+  const file = await blobs.open(upload.upload_id, 'read');
+  try {
+    for (const { chunk_index, sha256 } of chunks) {
+      const length = chunkLength(upload.size, upload.chunk_size, chunk_index);
+      if ((await hashRange(file, chunk_index * upload.chunk_size, length)) === sha256) continue;
+      await db.write((tx) => unverify(tx, upload.upload_id, chunk_index));
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Gives up uploads on which nothing has moved for {@link EXPIRY_DAYS}: their bytes and what was read of them go, a row
+ *  stays that tells their sender to begin again. */
+export async function expireUploads(
+  { db, blobs }: Pick<SealDeps, 'db' | 'blobs'>,
+  now: number = Date.now(),
+): Promise<number> {
+  const before = now - EXPIRY_DAYS * 86_400_000;
+  const stale = await db.sql
+    .selectFrom('uploads')
+    .select(['upload_id', 'batch_id'])
+    .where('state', '=', 'open')
+    .where((eb) => eb(eb.fn.coalesce('last_byte_at', 'created_at'), '<', before))
+    .execute();
+  for (const { upload_id, batch_id } of stale) {
+    await db.write(async (tx) => {
+      await tx
+        .updateTable('uploads')
+        .set({ state: 'expired', sealing_at: null })
+        .where('upload_id', '=', upload_id)
+        .execute();
+      await tx.deleteFrom('chunks').where('upload_id', '=', upload_id).execute();
+      await forgetPages(tx, batch_id);
+      const message = `Nothing has arrived for ${EXPIRY_DAYS} days; waiting for its sender to begin again`;
+      await tx.updateTable('batches').set({ status: 'cancelled', message }).where('batch_id', '=', batch_id).execute();
+    });
+    await blobs.remove(upload_id);
+  }
+  return stale.length;
 }

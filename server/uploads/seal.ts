@@ -13,7 +13,7 @@ import { endStage, tell } from '../progress/log.ts';
 import type { Blobs } from './blobs.ts';
 import { wholeFile } from './landed.ts';
 import { hashRange } from './landing.ts';
-import { verifiedCount } from './ledger.ts';
+import { unverify, verifiedCount } from './ledger.ts';
 import { readDirectory } from './zip.ts';
 
 export interface SealDeps {
@@ -28,7 +28,8 @@ type Sealed = v.InferOutput<typeof SealAnswer>;
 
 /** Seals an upload; any number of times gives the same answer. Refuses with `UPLOAD_INCOMPLETE` while chunks are missing,
  *  and with the archive's own fault when it cannot be read. */
-export async function seal({ db, blobs, announce, wake }: SealDeps, upload: UploadsTable): Promise<Sealed> {
+export async function seal(deps: SealDeps, upload: UploadsTable): Promise<Sealed> {
+  const { db, blobs, announce, wake } = deps;
   const answer: Sealed = { upload_id: upload.upload_id, batch_id: upload.batch_id, state: 'sealed' };
   if (upload.state === 'sealed') return answer;
   if (upload.state === 'rejected') return rejected(upload.name, upload.reason ?? 'INTERNAL it was rejected');
@@ -40,6 +41,7 @@ export async function seal({ db, blobs, announce, wake }: SealDeps, upload: Uplo
       `${total - held} of ${total} chunks of ${upload.name} have not arrived. GET /api/batches/uploads/${upload.upload_id} says which; send them, then seal.`,
     );
   }
+  announce(await beginSealing(deps, upload, total));
   await recheckContested(db, blobs, upload);
   const reason = await lookInside(blobs, upload);
   const logged = await db.write(async (tx) => {
@@ -65,6 +67,21 @@ export async function seal({ db, blobs, announce, wake }: SealDeps, upload: Uplo
   return answer;
 }
 
+/** Says that sealing has begun, once however often it is asked for. */
+const beginSealing = ({ db }: SealDeps, upload: UploadsTable, total: number) =>
+  db.write(async (tx) => {
+    const at = Date.now();
+    const first = await tx
+      .updateTable('uploads')
+      .set({ sealing_at: at })
+      .where('upload_id', '=', upload.upload_id)
+      .where('sealing_at', 'is', null)
+      .executeTakeFirst();
+    if (first.numUpdatedRows !== 1n) return [];
+    const message = `All ${total} ${total === 1 ? 'chunk' : 'chunks'} received, checking the file`;
+    return tell(tx, upload.batch_id, { stage: 'uploading', message, percentage: 99.9 }, at);
+  });
+
 /** Kept in the ledger as `CODE what is wrong`. */
 const sentence = (reason: string): string => reason.slice(reason.indexOf(' ') + 1);
 const rejected = (name: string, reason: string): never =>
@@ -84,16 +101,8 @@ async function recheckContested(db: Database, blobs: Blobs, upload: UploadsTable
   try {
     for (const { chunk_index, sha256 } of contested) {
       const length = chunkLength(upload.size, upload.chunk_size, chunk_index);
-      const chunkRow = { upload_id: upload.upload_id, chunk_index };
       if ((await hashRange(file, chunk_index * upload.chunk_size, length)) === sha256) continue;
-      await db.write((tx) =>
-        tx
-          .updateTable('chunks')
-          .set({ state: 'landing', landed: 0, contested: 0, verified_at: null })
-          .where('upload_id', '=', chunkRow.upload_id)
-          .where('chunk_index', '=', chunk_index)
-          .execute(),
-      );
+      await db.write((tx) => unverify(tx, upload.upload_id, chunk_index));
       refuse(
         'UPLOAD_INCOMPLETE',
         `Chunk ${chunk_index} of ${upload.name} was damaged by two senders at once. Send it again, then seal.`,

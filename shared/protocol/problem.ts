@@ -26,6 +26,7 @@ export const PROBLEMS = {
   TOO_MANY_REQUESTS: { status: 429, title: 'Too many attempts' },
   INTERNAL: { status: 500, title: 'Sheaf made a mistake' },
   UNAVAILABLE: { status: 503, title: 'Sheaf is not ready' },
+  QUOTA_EXCEEDED: { status: 507, title: 'The quota is used up' },
   DISK_FULL: { status: 507, title: 'The server has no room for this file' },
 } as const satisfies Record<string, { status: number; title: string }>;
 
