@@ -42,8 +42,10 @@ export function receiveFiles<T>(
   }).any();
   return new Promise((resolve, reject) => {
     void middleware(req, res, (error: unknown) => {
-      if (error) reject(error);
-      else resolve({ files, fields: { ...(req.body as Record<string, unknown>) } });
+      if (!error) resolve({ files, fields: { ...(req.body as Record<string, unknown>) } });
+      // A handler that stops in the middle of a file destroys its stream, and multer may tell of that first: what the
+      // handler stopped for is the reason. It has ended, or ends with its stream.
+      else before.then(() => reject(error), reject);
     });
   });
 }
