@@ -8,6 +8,7 @@ import {
   TaskId,
   UploadType,
 } from '../../shared/protocol/upload.ts';
+import type { UploadsTable } from '../adapters/database.ts';
 import { audit } from '../audit.ts';
 import { cancelUpload } from '../batches/bin.ts';
 import type { Config } from '../config.ts';
@@ -141,20 +142,22 @@ export function uploadRoutes(routes: Routes, deps: UploadRouteDeps): void {
       );
     }
     const blob = await beginWhole(blobs);
+    let upload: UploadsTable;
     try {
       const { fields } = await receiveFiles(req, res, (file) => blob.append(file));
       const { upload_type, task_id } = parse(WholeFields, fields, 'form');
-      const upload = await blob.commit(db, announce, user, upload_type, task_id ?? null);
-      await seal(deps, upload);
-      res.status(201).json({
-        batch_id: upload.batch_id,
-        upload_id: upload.upload_id,
-        status: 'uploaded',
-        message: `${upload.name} arrived; GET /api/batches/${upload.batch_id}/stream tells how it goes on`,
-      });
+      upload = await blob.commit(db, announce, user, upload_type, task_id ?? null);
     } catch (error) {
       await blob.discard();
       throw error;
     }
+    // The rows stand, so the bytes stay: should sealing be cut off here, the next start does it.
+    await seal(deps, upload);
+    res.status(201).json({
+      batch_id: upload.batch_id,
+      upload_id: upload.upload_id,
+      status: 'uploaded',
+      message: `${upload.name} arrived; GET /api/batches/${upload.batch_id}/stream tells how it goes on`,
+    });
   });
 }

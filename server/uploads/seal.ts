@@ -113,8 +113,16 @@ async function recheckContested(db: Database, blobs: Blobs, upload: UploadsTable
   }
 }
 
+type Contents = Pick<UploadsTable, 'upload_id' | 'upload_type' | 'name' | 'size'>;
+
+/** Refuses a file, all of whose bytes are there, in which there is nothing to read. */
+export async function refuseUnreadable(blobs: Blobs, upload: Contents): Promise<void> {
+  const reason = await lookInside(blobs, upload);
+  if (reason) rejected(upload.name, reason);
+}
+
 /** Null when there are pages to read, else `CODE what is wrong`. */
-async function lookInside(blobs: Blobs, upload: UploadsTable): Promise<string | null> {
+async function lookInside(blobs: Blobs, upload: Contents): Promise<string | null> {
   if (upload.upload_type === 'images') return null;
   const file = await blobs.open(upload.upload_id, 'read');
   try {

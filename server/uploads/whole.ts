@@ -1,6 +1,6 @@
 // A batch in one request: the files of the body go one after the other into one blob, which is then an upload like any
 // other, every chunk of it in the ledger. Until the rows are committed nobody was promised anything, so a request that
-// breaks off leaves nothing behind.
+// breaks off, or brings nothing that can be read, leaves nothing behind.
 import { createHash, randomUUID } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import {
@@ -18,6 +18,7 @@ import { beginStage, tell } from '../progress/log.ts';
 import type { Blobs } from './blobs.ts';
 import { checkNewUpload, insertUpload } from './ledger.ts';
 import type { IncomingFile } from './multipart.ts';
+import { refuseUnreadable } from './seal.ts';
 
 /** A blob that grows with the body. */
 export async function beginWhole(blobs: Blobs) {
@@ -99,6 +100,7 @@ export async function beginWhole(blobs: Blobs) {
         files: upload_type === 'images' ? files : null,
       };
       checkNewUpload(upload);
+      await refuseUnreadable(blobs, { upload_id, ...upload });
       await file.sync();
       const batch_id = randomUUID();
       const total = chunkCount(size, CHUNK_SIZE);
