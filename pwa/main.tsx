@@ -108,7 +108,9 @@ function runErrands(queue: QueueDb, app: App): void {
     look();
   };
   document.addEventListener('visibilitychange', comeBack);
+  // Hints only: what is believed is the answer, or the silence, that follows.
   addEventListener('online', comeBack);
+  addEventListener('offline', comeBack);
   setInterval(errand(ask), ERRAND_MS);
   setInterval(look, INTERRUPTED_MS);
   comeBack();

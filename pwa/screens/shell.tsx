@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Me } from '../../shared/protocol/auth.ts';
 import { useApp } from '../app.ts';
-import { type Route, route } from '../route.ts';
+import { go, type Route, route } from '../route.ts';
 import { useLive, useNow } from '../store.ts';
 import { count, plural, when } from '../ui/format.ts';
 import { Icon, Logo } from '../ui/icons.tsx';
@@ -147,6 +147,8 @@ export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
           onCancel={() => setLeaving(false)}
           onConfirm={() => {
             setLeaving(false);
+            // Whoever signs in next starts at the beginning.
+            go('/');
             return session.signOut();
           }}
         >

@@ -1,7 +1,7 @@
 // What the service worker does when the browser lets it live for a while: send the queue, and, when no page is open to
 // do it, keep what came of it. Every run may be cut off on any line and begun again.
 import { type Api, createApi } from '../api.ts';
-import { onChange, openQueue, openUser, type QueueDb } from '../db.ts';
+import { onChange, openQueue, openUser, type QueueDb, type WaitReason } from '../db.ts';
 import { createSession, type Session, webLock } from '../session.ts';
 import { follow } from '../sync/follow.ts';
 import { createLink } from '../sync/link.ts';
@@ -16,6 +16,10 @@ interface SyncManager {
 
 /** Chromium ends a sync event after 180 s: no new part is begun after this, and the one under way may finish. */
 const SEND_MS = 150_000;
+/** Between two tries inside one sync event. */
+const PATIENCE_MS = 6_000;
+/** What stands in the way by itself, and not until somebody signs in. */
+const PASSING = new Set<WaitReason>(['no-network', 'busy', 'server-full']);
 /** The rest of those 180 s is for results. */
 const EVENT_MS = 172_000;
 
@@ -58,11 +62,10 @@ export function createWork(scope: ServiceWorkerGlobalScope) {
   const pageIsOpen = async (): Promise<boolean> =>
     (await scope.clients.matchAll({ type: 'window', includeUncontrolled: true })).length > 0;
 
-  async function once(): Promise<Done> {
+  async function once(began: number): Promise<Done> {
     const { queue, api, session } = await open();
-    const began = Date.now();
     const nap = createNap();
-    const signal = AbortSignal.timeout(EVENT_MS);
+    const signal = AbortSignal.timeout(Math.max(0, began + EVENT_MS - Date.now()));
     const deps = { queue, api, session, now: Date.now, random: Math.random, sleep: nap.sleep, signal };
     const end = await send({ ...deps, deadline: began + SEND_MS });
     if (end === 'more') return 'more';
@@ -103,17 +106,25 @@ export function createWork(scope: ServiceWorkerGlobalScope) {
     }
   }
 
-  /** One run at a time; whoever comes while it runs gets one more run after it. */
-  function run(): Promise<Done> {
+  /** Something that may be sent later in this very event, if the line or the server comes back. */
+  async function mayPassSoon(): Promise<boolean> {
+    const { queue } = await open();
+    return (await queue.getAll('uploads')).some(
+      ({ step }) => step.at === 'queued' || (step.at === 'waiting' && PASSING.has(step.why)),
+    );
+  }
+
+  /** `began`: when the event did, ms since 1970; its time is all there is. One run at a time; whoever comes while it runs gets one more run after it. */
+  function run(began: number): Promise<Done> {
     if (running !== null) {
       again = true;
       return running;
     }
     running = (async () => {
-      let done = await once();
+      let done = await once(began);
       while (again) {
         again = false;
-        done = await once();
+        done = await once(began);
       }
       return done;
     })().finally(() => {
@@ -134,18 +145,24 @@ export function createWork(scope: ServiceWorkerGlobalScope) {
 
   return {
     async onSync(): Promise<void> {
-      const done = await run();
+      const began = Date.now();
+      let done = await run(began);
+      // The browser gives three events an upload and a few minutes each: a server that restarts is waited for inside.
+      while (done === 'waiting' && Date.now() - began < SEND_MS && (await mayPassSoon())) {
+        await new Promise((resolve) => setTimeout(resolve, PATIENCE_MS * (0.5 + Math.random())));
+        done = await run(began);
+      }
       if (done === 'all') return;
       if (done === 'more' && (await pageIsOpen()) && (await register())) return;
       throw new Error('not all is sent: the browser is asked to try again later');
     },
     async onMessage(): Promise<void> {
       // What is left is asked for again by the page, every half minute, as long as it lives.
-      await run();
+      await run(Date.now());
     },
     onStart(): void {
       // No event waits for this one: it may be cut off, and says so to nobody.
-      run().catch(() => {});
+      run(Date.now()).catch(() => {});
     },
     whenNotSending: (then: () => Promise<void>): Promise<void> => navigator.locks.request(SENDER_LOCK, then),
   };

@@ -42,6 +42,7 @@ export function ago(at: number | string, now: number): string {
 /** `8.4 s`, `2 min 5 s`, `1 h 12 min`. */
 export function duration(ms: number): string {
   const seconds = ms / 1000;
+  if (seconds > 0 && seconds < 0.05) return '< 0.1 s';
   if (seconds < 10) return `${one.format(seconds)} s`;
   if (seconds < 60) return `${Math.round(seconds)} s`;
   const minutes = Math.floor(seconds / 60);

@@ -134,3 +134,20 @@ export const ScreenTitle = ({ title, children }: { title: string; children?: Com
     </div>
   );
 };
+
+/** A box that scrolls. The keyboard must be able to reach it, and a screen reader to say what it is. */
+export const Scroll = ({
+  way,
+  name,
+  children,
+}: {
+  way: 'down' | 'across';
+  name: string;
+  children: ComponentChildren;
+}) => (
+  // biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms
+  // biome-ignore lint/a11y/noNoninteractiveTabindex: see above
+  <div class={`scroll ${way}`} role="group" tabIndex={0} aria-label={`${name}, scrolls`}>
+    {children}
+  </div>
+);

@@ -1,6 +1,7 @@
 // What happened, in order: stages and failures as the stream told them, newest first.
 import type { StoredEvent } from '../../db.ts';
 import { count, duration, timeOfDay } from '../../ui/format.ts';
+import { Scroll } from '../../ui/parts.tsx';
 import { logLines } from './log-lines.ts';
 
 /** Older lines are counted, not drawn. */
@@ -17,8 +18,7 @@ export const ActivityLog = ({ events, startedAt }: { events: StoredEvent[] | und
       {lines.length === 0 ? (
         <p class="quiet-line">Nothing has been told yet.</p>
       ) : (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-        <section class="scroll" tabIndex={0} aria-label="Activity">
+        <Scroll way="down" name="Activity">
           <ol class="log">
             {shown.map((line) => (
               <li key={line.seq} class={line.tone}>
@@ -31,7 +31,7 @@ export const ActivityLog = ({ events, startedAt }: { events: StoredEvent[] | und
             ))}
           </ol>
           {lines.length > shown.length && <p class="quiet-line">{count(lines.length - shown.length)} earlier lines</p>}
-        </section>
+        </Scroll>
       )}
     </section>
   );

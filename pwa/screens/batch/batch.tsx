@@ -9,7 +9,7 @@ import { useLive, useNow } from '../../store.ts';
 import { eventsOf } from '../../sync/pull.ts';
 import { bytes, count, duration, plural, when } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
-import { Banner, Empty, Pill, ScreenTitle, SegmentBar, StatusPill } from '../../ui/parts.tsx';
+import { Banner, Empty, Pill, ScreenTitle, Scroll, SegmentBar, StatusPill } from '../../ui/parts.tsx';
 import { TrueAt } from '../true-at.tsx';
 import { ActivityLog } from './activity-log.tsx';
 import { ResultsTable } from './results-table.tsx';
@@ -196,8 +196,7 @@ const Groups = ({ rows }: { rows: GroupRow[] | undefined }) => (
     {!rows || rows.length === 0 ? (
       <p class="quiet-line">Groups appear when the covers have been read.</p>
     ) : (
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-      <section class="scroll" tabIndex={0} aria-label="Groups">
+      <Scroll way="down" name="Groups">
         <table class="table compact">
           <thead>
             <tr>
@@ -231,7 +230,7 @@ const Groups = ({ rows }: { rows: GroupRow[] | undefined }) => (
             ))}
           </tbody>
         </table>
-      </section>
+      </Scroll>
     )}
   </section>
 );

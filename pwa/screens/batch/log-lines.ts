@@ -56,7 +56,7 @@ export function logLines(events: readonly StoredEvent[], startedAt: string): Log
           seq,
           at,
           elapsed_ms,
-          tone: 'ok',
+          tone: event.data.status === 'failed' || event.data.status === 'cancelled' ? 'plain' : 'ok',
           title: 'All pages',
           words: `${count(event.data.completed_items)} read, ${count(event.data.failed_items)} failed in ${duration(event.data.total_duration_ms)}`,
         });

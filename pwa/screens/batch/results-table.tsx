@@ -2,7 +2,7 @@
 import { useMemo, useState } from 'preact/hooks';
 import { PAGE_SIZE, type SheetRow } from '../../../shared/protocol/batch.ts';
 import { count, plural } from '../../ui/format.ts';
-import { Pill } from '../../ui/parts.tsx';
+import { Pill, Scroll } from '../../ui/parts.tsx';
 
 const FILTERS = [
   { name: 'all', word: 'All', take: (_: SheetRow) => true },
@@ -64,8 +64,7 @@ export const ResultsTable = ({ rows, provisional }: { rows: SheetRow[] | undefin
           {filter === 'all' ? 'Sheets appear here as they are read.' : `No ${filter} sheets.`}
         </p>
       ) : (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-        <section class="scroll-x" tabIndex={0} aria-label="Results">
+        <Scroll way="across" name="Results">
           <table class="table results">
             <thead>
               <tr>
@@ -88,7 +87,7 @@ export const ResultsTable = ({ rows, provisional }: { rows: SheetRow[] | undefin
                 </th>
                 <th scope="col">Task</th>
                 <th scope="col">Remarks</th>
-                <th scope="col" class="wide-only">
+                <th scope="col" class="desk-only">
                   File
                 </th>
               </tr>
@@ -99,7 +98,7 @@ export const ResultsTable = ({ rows, provisional }: { rows: SheetRow[] | undefin
               ))}
             </tbody>
           </table>
-        </section>
+        </Scroll>
       )}
       {chosen.length > PAGE_SIZE && (
         <nav class="pager" aria-label="Pages of results">
@@ -159,6 +158,6 @@ const SheetLine = ({ row }: { row: SheetRow }) => (
       )}
       {(row.multiple ?? 0) > 0 && <span class="quiet-line inline">{count(row.multiple ?? 0)} with several marks</span>}
     </td>
-    <td class="wide-only file-name">{row.name}</td>
+    <td class="desk-only file-name">{row.name}</td>
   </tr>
 );

@@ -66,7 +66,7 @@ export function sentence(detail: BatchDetail, items: BatchProgress | undefined):
     case 'completed_with_errors':
       return `${count(detail.total_sheets - detail.failed_sheets)} of ${sheets(detail.total_sheets)} were read; ${count(detail.failed_sheets)} failed and ${detail.failed_sheets === 1 ? 'is' : 'are'} listed first below.`;
     case 'failed':
-      return `It stopped: ${detail.error_details ?? detail.message}`;
+      return `It stopped: ${(detail.error_details ?? detail.message).replace(/\.+$/, '')}.`;
     case 'paused':
       return `Paused after ${count(done)} of ${sheets(total)}.`;
     case 'cancelled':

@@ -113,9 +113,9 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
       return {
         ...base,
         tone: 'wait',
-        icon: 'clock',
-        word: 'Waiting',
-        sentence: `Safe on this tablet. ${WAITING[step.why]}`,
+        icon: step.why === 'no-network' ? 'safe' : 'clock',
+        word: step.why === 'no-network' ? 'Safe on this tablet' : 'Waiting',
+        sentence: step.why === 'no-network' ? WAITING[step.why] : `Safe on this tablet. ${WAITING[step.why]}`,
         can_retry: step.why !== 'sign-in' && step.why !== 'other-user',
       };
     case 'parked':
@@ -124,8 +124,8 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         tone: 'bad',
         icon: 'alert',
         word: 'Needs attention',
-        sentence: `The server refused it: ${step.detail}. Its bytes stay on this tablet.`,
-        can_retry: true,
+        sentence: `The server refused it: ${asSentence(step.detail)}${sent < total ? ' Its bytes stay on this tablet.' : ''}`,
+        can_retry: !FINAL.has(step.code),
       };
     case 'sent':
       return {
@@ -137,6 +137,18 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
       };
   }
 }
+
+/** Trying again brings the same answer: it is the file that is wrong. */
+const FINAL = new Set([
+  'REJECTED',
+  'NOT_A_ZIP',
+  'ZIP_REFUSED',
+  'ZIP_WITHOUT_IMAGES',
+  'IMAGE_REFUSED',
+  'UPLOAD_TOO_LARGE',
+]);
+
+const asSentence = (words: string): string => `${words.replace(/\.+$/, '')}.`;
 
 const fileName = (upload: Upload): string =>
   upload.files.length === 1 ? `“${upload.files[0]?.name}”` : `the same ${upload.files.length} files`;

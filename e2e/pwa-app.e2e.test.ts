@@ -1,0 +1,208 @@
+// The app as such, in real Chromium: it can be installed, it can be used by everybody, a new version waits to be asked
+// for, and a batch is shown while it lives.
+import fs from 'node:fs';
+import path from 'node:path';
+import axe from 'axe-core';
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { card, chooseZip, DESKTOP, openApp, openTablet, queueZip, signIn, syncSays, TABLET } from './browser.ts';
+import { chunksIn, type Line, openLine } from './line.ts';
+import type { Browser } from './support/chromium.ts';
+import { announceExam, drawExam, type Exam, packZip } from './support/exam.ts';
+import { eventually, ROOT, temporaryFolder } from './support/places.ts';
+import { type Sheaf, startSheaf } from './support/sheaf.ts';
+
+const MB = 2 ** 20;
+
+let folder: string;
+let sheaf: Sheaf;
+let line: Line;
+let tablet: Browser;
+let exam: Exam;
+
+beforeAll(async () => {
+  folder = temporaryFolder();
+  sheaf = await startSheaf();
+  exam = await drawExam({ seed: 5, covers: 2, sheets: 20, questions: 40, dpi: 150 });
+  await announceExam(await sheaf.client(), exam);
+});
+afterAll(async () => {
+  await sheaf.stop();
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+beforeEach(async () => {
+  line = await openLine(sheaf.url);
+  tablet = await openTablet(line.url);
+});
+afterEach(async () => {
+  await tablet.close();
+  await line.close();
+});
+
+async function zipOf(name: string, filler = 0): Promise<string> {
+  const entries = exam.scans.map(({ name, bytes }) => ({ name, bytes }));
+  if (filler > 0) entries.push({ name: 'notes.bin', bytes: Buffer.alloc(filler, 1) });
+  const file = path.join(folder, name);
+  fs.writeFileSync(file, await packZip(entries));
+  return file;
+}
+
+/** Says what axe finds, a line each: nothing when all is well. */
+async function complaints(page: Page, screen: string): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const found = await page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: typeof import('axe-core') };
+    return (
+      await axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
+    ).violations;
+  });
+  return found.flatMap(({ id, nodes }) =>
+    nodes.map(({ target, failureSummary }) => `${screen}: ${id} at ${target}: ${failureSummary}`),
+  );
+}
+
+test('Chromium finds nothing that keeps it from being installed', async () => {
+  const page = await openApp(tablet.context, line.url);
+  const devtools = await tablet.context.newCDPSession(page);
+  const { installabilityErrors } = await devtools.send('Page.getInstallabilityErrors');
+  expect(installabilityErrors).toEqual([]);
+  const { errors, data } = await devtools.send('Page.getAppManifest');
+  expect(errors).toEqual([]);
+  const manifest = JSON.parse(data ?? '{}');
+  expect(manifest).toMatchObject({ id: '/', name: 'Sheaf', lang: 'en', dir: 'ltr', display: 'standalone' });
+  for (const { src } of manifest.icons)
+    expect((await fetch(new URL(src, sheaf.url))).headers.get('content-type')).toBe('image/png');
+});
+
+test('axe finds nothing on any screen, in light and dark, on tablet and desktop', async () => {
+  const page = await openApp(tablet.context, line.url);
+  const found: string[] = [];
+  const look = async (screen: string): Promise<void> => {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      for (const viewport of [TABLET, DESKTOP]) {
+        await page.setViewportSize(viewport);
+        found.push(...(await complaints(page, `${screen}, ${colorScheme}, ${viewport.width}`)));
+      }
+    }
+  };
+  await look('sign in');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByText('Type your user name and your password.').waitFor();
+  await look('sign in with a complaint');
+  await signIn(page, sheaf.admin);
+  await look('no batches');
+  await page.getByRole('link', { name: 'New batch' }).first().click();
+  await page.getByRole('radio', { name: 'ZIP for one task' }).check();
+  await page.getByRole('button', { name: 'Queue this batch' }).click();
+  await page.getByText('Choose a ZIP file.').waitFor();
+  await look('new batch with complaints');
+  await page.goto(`${line.url}/queue`);
+  await look('empty queue');
+  await queueZip(page, await zipOf('looked-at.zip'));
+  await card(page, 'looked-at.zip').getByText('Sent', { exact: true }).waitFor();
+  await look('queue');
+  await page.goto(line.url);
+  await page.locator('.batches').getByText('Completed').waitFor({ timeout: 60_000 });
+  await look('batches');
+  await page.getByRole('link', { name: 'looked-at.zip' }).click();
+  await page.locator('.results tbody tr').first().waitFor();
+  await look('batch');
+  line.cut();
+  await tablet.context.setOffline(true);
+  await page.getByText('This was last true at').waitFor({ timeout: 30_000 });
+  await look('batch without a network');
+  await page.getByRole('button', { name: 'sign out' }).click();
+  await page.getByRole('dialog').waitFor();
+  await look('sign out');
+  expect(found).toEqual([]);
+});
+
+test('a new version waits for consent, and then for the end of what is being sent', async () => {
+  const page = await openApp(tablet.context, line.url);
+  await signIn(page, sheaf.admin);
+  const second = await openApp(tablet.context, `${line.url}/queue`);
+  const state = () =>
+    page.evaluate(async () => {
+      const registration = await navigator.serviceWorker.getRegistration();
+      return { waiting: registration?.waiting !== null, active: registration?.active?.state };
+    });
+  line.alter('/sw.js', (script) => `${script}\n// the next release\n`);
+  await page.evaluate(async () => (await navigator.serviceWorker.getRegistration())?.update());
+  await page.getByText('Update ready').waitFor();
+  await second.getByText('Update ready').waitFor();
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  expect(await state()).toEqual({ waiting: true, active: 'activated' });
+
+  // Agreed to in the middle of an upload: the bytes go first.
+  line.pace(8 * MB);
+  await queueZip(second, await zipOf('before-the-update.zip', 40 * MB));
+  await eventually('a first part', () => chunksIn(line.heard).length > 0, 30_000);
+  const reloaded = page.waitForEvent('load', { timeout: 60_000 });
+  await page.getByRole('button', { name: 'Update now' }).click();
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  expect((await state()).waiting).toBe(true);
+  await reloaded;
+  const sealed = line.heard.find(({ path, status }) => path.endsWith('/seal') && status === 200);
+  expect(sealed).toBeDefined();
+  await page.waitForFunction(async () => (await navigator.serviceWorker.getRegistration())?.waiting === null);
+  await card(second, 'before-the-update.zip').getByText('Sent', { exact: true }).waitFor();
+  await page.getByRole('heading', { name: 'Batches' }).waitFor();
+  expect(await page.getByText('Update ready').count()).toBe(0);
+});
+
+test('a batch is shown as it is read, and a refresh in the middle loses nothing', async () => {
+  const page = await openApp(tablet.context, line.url);
+  await signIn(page, sheaf.admin);
+  await syncSays(page, 'Online');
+  line.pace(2 * MB);
+  await queueZip(page, await zipOf('watched.zip'));
+  const open = card(page, 'watched.zip').getByRole('link', { name: 'Open batch' });
+  await open.waitFor({ timeout: 20_000 });
+  await open.click();
+  await page.locator('.log li').first().waitFor({ timeout: 30_000 });
+  await page.reload();
+  line.pace(null);
+  await page.getByText('All 20 sheets were read').waitFor({ timeout: 60_000 });
+  const lines = page.locator('.log li');
+  await page.locator('.log').getByText('Batch completed successfully').waitFor();
+  const told = await lines.allInnerTexts();
+  expect(new Set(told).size).toBe(told.length);
+  expect(told.at(-1)).toContain('Upload');
+  await page.locator('.results tbody tr').nth(19).waitFor();
+  expect(await page.locator('.stages .done').count()).toBe(8);
+  // Exactly one connection follows the batch, however many tabs look at it.
+  const before = line.heard.filter(({ path }) => path.endsWith('/stream')).length;
+  await openApp(tablet.context, page.url());
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  expect(line.heard.filter(({ path }) => path.endsWith('/stream')).length).toBe(before);
+});
+
+test('the shell is small', () => {
+  const assets = path.join(ROOT, 'dist', 'web', 'assets');
+  const sizes = fs
+    .readdirSync(assets)
+    .filter((name) => /\.(js|css)$/.test(name))
+    .map((name) => fs.statSync(path.join(assets, name)).size);
+  // Uncompressed; about a third of it travels.
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(300 * 1024);
+});
+
+test('a form that is half filled survives a failed sign-in and a lost network', async () => {
+  const page = await openApp(tablet.context, line.url);
+  await page.getByLabel('User name').fill('admin');
+  await page.getByLabel('Password').fill('not the password');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByText('User name or password is wrong.').waitFor();
+  line.cut();
+  await page.getByLabel('Password').fill(sheaf.admin.password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByText('The server cannot be reached.').waitFor();
+  line.mend();
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { name: 'Batches' }).waitFor();
+  await chooseZip(page, await zipOf('kept.zip'));
+  line.cut();
+  await page.getByText('Offline since').waitFor({ timeout: 40_000 });
+  expect(await page.locator('.picked-name').innerText()).toBe('kept.zip');
+});
