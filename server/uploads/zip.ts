@@ -44,8 +44,8 @@ export const LARGEST_ENTRY = 256 * 2 ** 20;
 /** A blank page as TIFF or PNG deflates to a hundredth; what deflates to less and is large is no scan. */
 const MOST_RATIO = 400;
 const SMALL_ENOUGH = 32 * 2 ** 20;
-/** End of central directory: 22 bytes and a comment of at most 65,535. */
-const LONGEST_END = 22 + 0xffff;
+/** End of central directory: 22 bytes and a comment of at most 65,535; before it 20 bytes that lead to zip64 records. */
+const LONGEST_END = 20 + 22 + 0xffff;
 const READ_AHEAD = 2 ** 20;
 
 /** Yauzl's reader over what has landed, from `base` on, reading ahead so that the thousands of small reads of a
@@ -67,10 +67,16 @@ class Reader extends yauzl.RandomAccessReader {
     position: number,
     done: (error: Error | null) => void,
   ): void {
+    const { bytes } = this;
     const at = this.base + position;
-    this.fill(at, length).then(
+    // Yauzl looks for the end record in the last 65 kB. findEnd has seen it in what has landed, so in that one read what
+    // lies before may be zeros; they are not kept, because the directory may lie there.
+    const missing = at + length === bytes.size ? Math.max(0, Math.min(length, bytes.tail - at)) : 0;
+    target.fill(0, offset, offset + missing);
+    const [from, rest] = [at + missing, length - missing];
+    this.fill(from, rest).then(
       () => {
-        this.window.copy(target, offset, at - this.windowAt, at - this.windowAt + length);
+        this.window.copy(target, offset + missing, from - this.windowAt, from - this.windowAt + rest);
         done(null);
       },
       (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
@@ -79,12 +85,9 @@ class Reader extends yauzl.RandomAccessReader {
   async fill(at: number, length: number): Promise<void> {
     if (at >= this.windowAt && at + length <= this.windowAt + this.window.length) return;
     const { bytes } = this;
-    // Yauzl looks for the end record in the last 65 kB. findEnd has seen it in what has landed, so what lies before may
-    // read as zeros.
-    const missing = at + length === bytes.size ? Math.max(0, Math.min(length, bytes.tail - at)) : 0;
     const wanted = Math.max(length, Math.min(READ_AHEAD, bytes.endOf(at) - at));
     const window = Buffer.alloc(wanted);
-    await bytes.read(window.subarray(missing), at + missing);
+    await bytes.read(window, at);
     this.window = window;
     this.windowAt = at;
   }
@@ -108,7 +111,9 @@ async function findEnd(bytes: LandedBytes): Promise<End | null> {
     const offset = tail.readUInt32LE(at + 16);
     // The locator of a zip64 record stands right before.
     if (!bytes.covers(Math.max(0, from + at - 20), bytes.size)) break;
-    if (size === 0xffffffff || offset === 0xffffffff) return { base: 0, directory: null };
+    // Some write the true numbers into the end record as well, although zip64 records stand between it and the directory.
+    const zip64 = at >= 20 && tail.readUInt32LE(at - 20) === 0x07064b50;
+    if (zip64 || size === 0xffffffff || offset === 0xffffffff) return { base: 0, directory: null };
     const directory = from + at - size;
     return directory >= offset ? { base: directory - offset, directory } : { base: 0, directory: null };
   }
