@@ -1,0 +1,205 @@
+// `bench -- batch --sheets N [--runs R] [--dpi 200]`: a whole batch, from its first byte to `completed`, with client, API,
+// Redis and workers on the same cores, against the floor of merely decoding its pages on all of them.
+import { execFile } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
+import { open, readFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, promisify } from 'node:util';
+import type { Client } from '../../server/cli/client.ts';
+import { BatchDetail, SheetList } from '../../shared/protocol/batch.ts';
+import { OMITTED } from '../../shared/protocol/export.ts';
+import { CHUNK_SIZE, ChunkAnswer, chunkCount, OpenUploadAnswer, SealAnswer } from '../../shared/protocol/upload.ts';
+import { type ZipOfScans, zipOfScans } from '../scans/zip-of-scans.ts';
+import { announceExam } from '../support/exam.ts';
+import { type Sheaf, startSheaf } from '../support/sheaf.ts';
+
+const say = (line: string): void => {
+  process.stderr.write(`${line}\n`);
+};
+const FLOOR = fileURLToPath(new URL('../scans/floor.js', import.meta.url));
+/** Pages a process decodes for the floor. */
+const FLOOR_PAGES = 150;
+
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+const round = (value: number, digits = 2): number => Math.round(value * 10 ** digits) / 10 ** digits;
+
+async function decodeFloor(made: ZipOfScans): Promise<number> {
+  const cores = os.availableParallelism();
+  const index = path.join(path.dirname(made.zip), 'index.json');
+  const run = promisify(execFile);
+  const done = await Promise.all(
+    Array.from({ length: cores }, async (_, k) => {
+      const { stdout } = await run(process.execPath, [FLOOR, index, String(k), String(cores), String(FLOOR_PAGES)]);
+      return JSON.parse(stdout) as { pages: number; ms: number };
+    }),
+  );
+  return done.reduce((sum, { pages, ms }) => sum + (pages / ms) * 1000, 0);
+}
+
+/** Sends the file tail first, as the tablet does, and resolves with when the first and the last byte went. */
+async function send(client: Client, made: ZipOfScans): Promise<{ batch_id: string; first: number; last: number }> {
+  const upload = await client.call(OpenUploadAnswer, 'POST', '/api/batches/uploads', {
+    client_upload_id: randomUUID(),
+    upload_type: 'zip_with_qr',
+    name: `bench-${made.batch.pages.length}.zip`,
+    size: made.size,
+    chunk_size: CHUNK_SIZE,
+  });
+  const total = chunkCount(made.size, CHUNK_SIZE);
+  const file = await open(made.zip);
+  const first = Date.now();
+  let last = first;
+  for (const index of [total - 1, ...Array.from({ length: total - 1 }, (_, i) => i)]) {
+    const chunk = Buffer.allocUnsafe(Math.min(CHUNK_SIZE, made.size - index * CHUNK_SIZE));
+    await file.read(chunk, 0, chunk.length, index * CHUNK_SIZE);
+    const form = new FormData();
+    form.append('upload_id', upload.upload_id);
+    form.append('chunk_index', String(index));
+    form.append('total_chunks', String(total));
+    form.append('sha256', createHash('sha256').update(chunk).digest('hex'));
+    form.append('chunk', new Blob([chunk]));
+    await client.call(ChunkAnswer, 'POST', '/api/batches/upload-chunk', form, {
+      authorization: `Bearer ${upload.upload_token}`,
+    });
+    last = Date.now();
+  }
+  await file.close();
+  await client.call(SealAnswer, 'POST', `/api/batches/uploads/${upload.upload_id}/seal`);
+  return { batch_id: upload.batch_id, first, last };
+}
+
+/** Every answer, roll number and variant against what was drawn; the number of differences. */
+async function countWrong(client: Client, batchId: string, made: ZipOfScans): Promise<number> {
+  const sheets = new Map<string, { roll: string | null; variant: string | null; name: string; values: string[] }>();
+  for (let page = 1, pages = 1; page <= pages; page++) {
+    const list = await client.call(SheetList, 'GET', `/api/batches/${batchId}/sheets?limit=1000&page=${page}`);
+    pages = list.pages;
+    for (const { sheet_id, roll, variant, name } of list.items)
+      sheets.set(sheet_id, { roll, variant, name, values: [] });
+  }
+  const response = await client.request('GET', `/api/batches/${batchId}/export?format=long`);
+  if (!response.ok || !response.body) throw new Error(`the export answered ${response.status}`);
+  let rest = '';
+  let columns: string[] | null = null;
+  for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split('\r\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      // No cell of this export is quoted: ids, numbers, letters.
+      const cells = line.split(',');
+      if (!columns) {
+        columns = cells;
+        continue;
+      }
+      const sheet = sheets.get(cells[columns.indexOf('sheet_id')] ?? '');
+      const value = cells[columns.indexOf('value')] ?? '';
+      if (sheet) sheet.values[Number(cells[columns.indexOf('question')]) - 1] = value === OMITTED ? '' : value;
+    }
+  }
+  const byName = new Map([...sheets.values()].map((sheet) => [sheet.name, sheet]));
+  let wrong = 0;
+  for (const { name, truth } of made.batch.pages) {
+    if (!truth) continue;
+    const sheet = byName.get(name);
+    if (!sheet) wrong += truth.answers.length + 2;
+    else {
+      wrong += Number(sheet.roll !== truth.roll) + Number(sheet.variant !== truth.variant);
+      wrong += truth.answers.filter((answer, i) => sheet.values[i] !== answer).length;
+    }
+  }
+  return wrong;
+}
+
+/** Clock ticks of user and system time, from /proc: 100 a second on Linux. */
+async function cpuSeconds(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+async function peakMb(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) / 1024;
+}
+
+async function measure(sheaf: Sheaf, made: ZipOfScans) {
+  const client = await sheaf.client();
+  const names = [...sheaf.pids.keys()].filter((name) => name === 'api' || name.startsWith('worker'));
+  const cpu = async () =>
+    (await Promise.all(names.map((name) => cpuSeconds(sheaf.pid(name))))).reduce((a, b) => a + b, 0);
+  const before = await cpu();
+  const sent = await send(client, made);
+  const done = await client.waitForBatch(sent.batch_id, 3_600_000);
+  const after = await cpu();
+  const detail = await client.call(BatchDetail, 'GET', `/api/batches/${sent.batch_id}/status`);
+  if (!done.processing_completed_at)
+    throw new Error(`the batch ended ${done.status}: ${done.error_details ?? done.message}`);
+  const completed = Date.parse(done.processing_completed_at);
+  const stages = Object.fromEntries(
+    detail.stages
+      .filter((stage) => stage.finished_at)
+      .map((stage) => [stage.stage, round((Date.parse(stage.finished_at!) - Date.parse(stage.started_at)) / 1000)]),
+  );
+  return {
+    seconds: (completed - sent.first) / 1000,
+    last_byte_to_complete_s: (completed - sent.last) / 1000,
+    cpu_s_per_sheet: (after - before) / detail.total_sheets,
+    stages,
+    wrong: (await countWrong(client, sent.batch_id, made)) + detail.failed_sheets,
+    peak_rss_mb: Object.fromEntries(
+      await Promise.all(names.map(async (name) => [name, round(await peakMb(sheaf.pid(name)), 0)] as const)),
+    ),
+  };
+}
+
+export async function run(args: readonly string[]): Promise<object> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      sheets: { type: 'string', default: '1000' },
+      runs: { type: 'string', default: '3' },
+      dpi: { type: 'string', default: '200' },
+      json: { type: 'boolean' },
+    },
+  });
+  const sheets = Number(values.sheets);
+  const made = await zipOfScans({ sheets, seed: 7, dpi: Number(values.dpi), quality: 78 }, say);
+  const floors: number[] = [];
+  const runs: Awaited<ReturnType<typeof measure>>[] = [];
+  for (let i = 0; i < Number(values.runs); i++) {
+    floors.push(await decodeFloor(made));
+    const sheaf = await startSheaf({ env: { SHEAF_WORKERS: String(os.availableParallelism()) } });
+    try {
+      await announceExam(await sheaf.client(), {
+        tasks: made.batch.tasks,
+        template_id: made.batch.template.id,
+        scans: [],
+      });
+      runs.push(await measure(sheaf, made));
+    } finally {
+      await sheaf.stop();
+    }
+    const last = runs.at(-1)!;
+    say(
+      `run ${i + 1}: ${round(sheets / last.seconds, 1)} sheets/s, floor ${round(floors.at(-1)!, 1)}, ${last.wrong} wrong`,
+    );
+  }
+  const floor = median(floors);
+  const seconds = median(runs.map((r) => r.seconds));
+  const middle = runs.find((r) => r.seconds === seconds)!;
+  return {
+    sheets,
+    mb: round(made.size / 2 ** 20, 1),
+    decode_floor_sheets_per_s: round(floor, 1),
+    sheets_per_s: round(sheets / seconds, 1),
+    efficiency: round(sheets / floor / seconds, 3),
+    first_byte_to_complete_s: round(seconds, 1),
+    last_byte_to_complete_s: round(median(runs.map((r) => r.last_byte_to_complete_s)), 1),
+    stages: middle.stages,
+    cpu_s_per_sheet: round(median(runs.map((r) => r.cpu_s_per_sheet)), 4),
+    peak_rss_mb: middle.peak_rss_mb,
+    correct: runs.every((r) => r.wrong === 0),
+  };
+}
