@@ -22,7 +22,7 @@ export interface Browser {
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-function findChromium(): string {
+export function findChromium(): string {
   const chosen = process.env.TEST_CHROMIUM;
   if (chosen) return chosen;
   const folders = (process.env.PATH ?? '').split(path.delimiter);
@@ -35,7 +35,7 @@ function findChromium(): string {
 
 /** Flags: no sandbox (tests may run as root in a container, where /dev/shm is small too), and nothing that goes to the
  *  network by itself. */
-const FLAGS = [
+export const FLAGS = [
   '--no-sandbox',
   '--disable-dev-shm-usage',
   '--disable-quic',

@@ -12,7 +12,9 @@ export const TrueAt = ({ at }: { at: number | undefined }) => {
   return (
     <p class="true-at">
       <Icon name="offline" />
-      Without a connection. This was last true at <time dateTime={new Date(at).toISOString()}>{when(at, now)}</time>.
+      <span>
+        Without a connection. This was last true at <time dateTime={new Date(at).toISOString()}>{when(at, now)}</time>.
+      </span>
     </p>
   );
 };

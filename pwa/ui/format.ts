@@ -19,7 +19,7 @@ export const plural = (n: number, word: string): string => `${whole.format(n)} $
 export function bytes(n: number): string {
   if (n >= GB) return `${one.format(n / GB)} GB`;
   if (n >= MB) return `${one.format(n / MB)} MB`;
-  return `${whole.format(Math.max(1, Math.round(n / 1024)))} KB`;
+  return `${whole.format(Math.ceil(n / 1024))} KB`;
 }
 
 const sameDay = (a: Date, b: Date): boolean => a.toDateString() === b.toDateString();

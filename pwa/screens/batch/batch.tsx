@@ -9,7 +9,7 @@ import { useLive, useNow } from '../../store.ts';
 import { eventsOf } from '../../sync/pull.ts';
 import { bytes, count, duration, plural, when } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
-import { Banner, Empty, Pill, ScreenTitle, Scroll, SegmentBar, StatusPill } from '../../ui/parts.tsx';
+import { Banner, Empty, ScreenTitle, Scroll, SegmentBar, StatusPill } from '../../ui/parts.tsx';
 import { TrueAt } from '../true-at.tsx';
 import { ActivityLog } from './activity-log.tsx';
 import { ResultsTable } from './results-table.tsx';
@@ -161,6 +161,8 @@ const Facts = ({ detail, now }: DetailProps) => (
       </Fact>
       <Fact label="Answers">{count(detail.total_answers)}</Fact>
       <Fact label="Doubtful sheets">{count(detail.doubtful_sheets)}</Fact>
+    </dl>
+    <dl class="facts durations">
       <Fact label="Total time" tone="run">
         {detail.total_duration_ms === null ? '–' : duration(detail.total_duration_ms)}
       </Fact>
@@ -218,9 +220,10 @@ const Groups = ({ rows }: { rows: GroupRow[] | undefined }) => (
                 <th scope="row">
                   <span class="digits">{group.task_id ?? 'no task'}</span>
                   {group.state !== 'ok' && (
-                    <Pill tone="doubt" icon="alert">
+                    <span class="group-state">
+                      <Icon name="alert" />
                       {GROUP_STATES[group.state]}
-                    </Pill>
+                    </span>
                   )}
                 </th>
                 <td class="number">{group.cover_page === null ? '–' : `p. ${count(group.cover_page + 1)}`}</td>

@@ -120,6 +120,18 @@ export const ResultsTable = ({ rows, provisional }: { rows: SheetRow[] | undefin
 const number = (n: number | null): string => (n === null ? '–' : count(n));
 
 const SheetLine = ({ row }: { row: SheetRow }) => (
+  <>
+    <SheetCells row={row} />
+    {row.error_message !== null && (
+      <tr class="why">
+        <td />
+        <td colSpan={9}>{row.error_message}</td>
+      </tr>
+    )}
+  </>
+);
+
+const SheetCells = ({ row }: { row: SheetRow }) => (
   <tr class={row.status === 'failed' ? 'failed' : ''} data-sheet={row.sheet_id}>
     <td class="number">{count(row.page_index + 1)}</td>
     <th scope="row" class="digits">
@@ -143,7 +155,7 @@ const SheetLine = ({ row }: { row: SheetRow }) => (
     <td class="remarks">
       {row.status === 'failed' && (
         <Pill tone="bad" icon="failed">
-          {row.error_message ?? 'failed'}
+          failed
         </Pill>
       )}
       {row.status === 'waiting' && (
@@ -156,7 +168,7 @@ const SheetLine = ({ row }: { row: SheetRow }) => (
           {count(row.doubtful)} doubtful
         </Pill>
       )}
-      {(row.multiple ?? 0) > 0 && <span class="quiet-line inline">{count(row.multiple ?? 0)} with several marks</span>}
+      {(row.multiple ?? 0) > 0 && <span class="quiet-line inline">{count(row.multiple ?? 0)} multiple</span>}
     </td>
     <td class="desk-only file-name">{row.name}</td>
   </tr>

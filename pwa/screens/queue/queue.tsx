@@ -156,7 +156,9 @@ const ChunkStrip = ({ view }: { view: UploadView }) => {
           <b>{sent}</b> of {plural(total, 'chunk')} sent
         </span>
         <span>
-          {bytes(sent_bytes)} sent · {bytes(safe_bytes)} safe · {bytes(upload.size)} in all
+          {sent === total
+            ? bytes(upload.size)
+            : `${bytes(sent_bytes)} sent · ${bytes(safe_bytes)} safe · ${bytes(upload.size)} in all`}
         </span>
       </p>
     </div>

@@ -10,9 +10,12 @@ export interface StoredQueue {
 
 export async function readQueue(queue: QueueDb): Promise<StoredQueue> {
   const row = await queue.get('device', 'sender');
+  const link = await queue.get('device', 'link');
   const uploads = await Promise.all(
     (await allUploads(queue)).map(async (upload) => ({ upload, chunks: await chunksFor(queue, upload.id) })),
   );
+  // Whoever holds the lease without a line only tries: that is waiting, not sending.
+  const offline = link?.key === 'link' && link.state === 'offline';
   uploads.sort((a, b) => b.upload.created_at.localeCompare(a.upload.created_at));
-  return { uploads, lease: row?.key === 'sender' ? row : null };
+  return { uploads, lease: row?.key === 'sender' && !offline ? row : null };
 }

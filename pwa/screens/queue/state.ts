@@ -1,6 +1,6 @@
 // What to say about an upload, from what is stored of it. Pure.
 import type { Chunk, DeviceRow, Upload } from '../../db.ts';
-import { bytes, plural } from '../../ui/format.ts';
+import { bytes } from '../../ui/format.ts';
 import type { IconName, Tone } from '../../ui/words.ts';
 import { totalChunks } from '../../uploads/queue.ts';
 import { LEASE_STALE_MS } from '../../uploads/sender.ts';
@@ -106,7 +106,7 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         tone: 'wait',
         icon: 'safe',
         word: 'Safe on this tablet',
-        sentence: `All ${plural(total, 'chunk')} (${bytes(upload.size)}) are on this tablet. It is sent by itself as soon as there is a network.`,
+        sentence: `All ${bytes(upload.size)} are on this tablet. It is sent by itself as soon as there is a network.`,
         can_retry: true,
       };
     case 'waiting':
@@ -133,7 +133,7 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         tone: 'ok',
         icon: 'done',
         word: 'Sent',
-        sentence: `All ${plural(total, 'chunk')} (${bytes(upload.size)}) arrived and were verified.`,
+        sentence: `All ${bytes(upload.size)} arrived and were verified.`,
       };
   }
 }

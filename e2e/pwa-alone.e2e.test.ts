@@ -1,0 +1,99 @@
+// The service worker on its own, without developer tools: attached to, it would never be put to sleep, and a journey
+// could pass that no tablet can make. What is queued is queued under Playwright; then the browser is quit, and a bare
+// Chromium is started on the same profile with no page of ours.
+import { type ChildProcess, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BatchList } from '../shared/protocol/batch.ts';
+import { card, openApp, openTablet, queueZip, signIn, syncSays } from './browser.ts';
+import { chunksIn, type Line, openLine } from './line.ts';
+import { FLAGS, findChromium } from './support/chromium.ts';
+import { announceExam, drawExam, packZip } from './support/exam.ts';
+import { eventually, temporaryFolder } from './support/places.ts';
+import { type Sheaf, startSheaf } from './support/sheaf.ts';
+
+let folder: string;
+let sheaf: Sheaf;
+let line: Line;
+
+beforeAll(async () => {
+  folder = temporaryFolder();
+  sheaf = await startSheaf();
+  line = await openLine(sheaf.url);
+});
+afterAll(async () => {
+  await line.close();
+  await sheaf.stop();
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+
+/** A browser that nobody looks into, with one empty tab. */
+function startBare(profile: string): ChildProcess {
+  // The lock of a browser that was quit by its pipe may be left behind.
+  for (const name of ['SingletonLock', 'SingletonSocket', 'SingletonCookie'])
+    fs.rmSync(path.join(profile, name), { force: true });
+  return spawn(findChromium(), [...FLAGS, '--headless=new', `--user-data-dir=${profile}`, 'about:blank'], {
+    stdio: 'ignore',
+    detached: true,
+  });
+}
+
+async function quit(browser: ChildProcess): Promise<void> {
+  const ended = new Promise((resolve) => browser.once('exit', resolve));
+  // The whole group: the browser's helpers are its children.
+  if (browser.pid !== undefined) process.kill(-browser.pid, 'SIGTERM');
+  await ended;
+}
+
+test('[U2] queued without a network and sent after the browser was quit, with no page and no developer tools', async () => {
+  const client = await sheaf.client();
+  const exam = await drawExam({ seed: 3, covers: 1, sheets: 6, questions: 40, dpi: 150 });
+  await announceExam(client, exam);
+  const zip = path.join(folder, 'alone.zip');
+  fs.writeFileSync(zip, await packZip([...exam.scans, { name: 'notes.bin', bytes: Buffer.alloc(60 * 2 ** 20, 1) }]));
+
+  const profile = path.join(folder, 'profile');
+  const tablet = await openTablet(line.url, { profile });
+  const page = await openApp(tablet.context, line.url);
+  await signIn(page, sheaf.admin);
+  line.cut();
+  await tablet.context.setOffline(true);
+  await syncSays(page, 'Offline since');
+  await queueZip(page, zip);
+  await card(page, 'alone.zip').getByText('Safe on this tablet', { exact: true }).waitFor({ timeout: 30_000 });
+  await tablet.close();
+
+  line.mend();
+  line.heard.length = 0;
+  const bare = startBare(profile);
+  try {
+    await eventually('the first bytes', () => chunksIn(line.heard).length > 0, 60_000);
+    const batch = await eventually(
+      'the end of the batch',
+      async () =>
+        (await client.call(BatchList, 'GET', '/api/batches')).items.find(({ status }) => status === 'completed'),
+      60_000,
+    );
+    await eventually(
+      'its results on the tablet',
+      () => line.heard.some(({ path, status }) => path.includes(`${batch.batch_id}/sheets`) && status === 200),
+      30_000,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    expect(line.heard.filter(({ path }) => path === '/' || path.startsWith('/assets'))).toEqual([]);
+  } finally {
+    await quit(bare);
+  }
+
+  line.cut();
+  for (const name of ['SingletonLock', 'SingletonSocket', 'SingletonCookie'])
+    fs.rmSync(path.join(profile, name), { force: true });
+  const later = await openTablet(line.url, { profile });
+  const reading = await later.context.newPage();
+  await reading.goto(line.url);
+  await reading.getByRole('link', { name: 'alone.zip' }).click();
+  await reading.getByText('All 6 sheets were read').waitFor();
+  expect(await reading.locator('.results tbody tr').count()).toBe(6);
+  await later.close();
+});
