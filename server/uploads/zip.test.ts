@@ -56,7 +56,7 @@ interface Entry {
 async function pack(entries: readonly Entry[], comment = ''): Promise<Buffer> {
   const zip = new yazl.ZipFile();
   for (const { name, bytes, compress = false } of entries) zip.addBuffer(bytes, name, { compress });
-  zip.end({ comment });
+  zip.end({ comment, forceZip64Format: false });
   const parts: Buffer[] = [];
   for await (const part of zip.outputStream) parts.push(part as Buffer);
   return Buffer.concat(parts);
