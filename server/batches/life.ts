@@ -8,7 +8,8 @@ const NEXT: Record<BatchStatus, readonly BatchStatus[]> = {
   validating: ['processing', 'failed', 'paused', 'cancelled'],
   processing: ['completed', 'completed_with_errors', 'failed', 'paused', 'cancelled'],
   reprocessing: ['completed', 'completed_with_errors', 'failed', 'paused', 'cancelled'],
-  paused: ['uploading', 'uploaded', 'validating', 'processing', 'reprocessing', 'cancelled'],
+  // What it goes back to is kept beside it (`resume_status`); nothing else may wake it.
+  paused: ['cancelled'],
   completed: ['reprocessing'],
   completed_with_errors: ['reprocessing'],
   failed: ['reprocessing'],
@@ -17,6 +18,7 @@ const NEXT: Record<BatchStatus, readonly BatchStatus[]> = {
 
 /** States in which the pipeline may have something to do; pages are read while the batch is still uploading. */
 export const ACTIVE: readonly BatchStatus[] = ['uploading', 'uploaded', 'validating', 'processing', 'reprocessing'];
+export const isActive = (status: string): boolean => ACTIVE.includes(status as BatchStatus);
 export const hasEnded = (status: string): boolean => ENDED.includes(status as BatchStatus);
 
 /** Moves a batch on; false when it stands in a state from which `to` cannot follow (a second runner was faster). */

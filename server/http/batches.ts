@@ -1,10 +1,14 @@
 // What the office asks for: lists, one batch, its groups and sheets, images, exports; the bin; tasks and keys.
 import { once } from 'node:events';
+import type { Request } from 'express';
 import * as v from 'valibot';
-import { BatchQuery, SheetQuery } from '../../shared/protocol/batch.ts';
+import { BatchQuery, ReprocessForm, SheetQuery } from '../../shared/protocol/batch.ts';
 import { NewKey, NewTask } from '../../shared/protocol/key.ts';
-import type { Database } from '../adapters/database.ts';
+import type { BatchesTable, Database } from '../adapters/database.ts';
+import type { RouteKey } from '../auth/access.ts';
+import type { User } from '../auth/sessions.ts';
 import { binBatch, purgeBatch, restoreBatch } from '../batches/bin.ts';
+import { cancelBatch, pauseBatch, reprocessBatch, resumeBatch } from '../batches/control.ts';
 import { hasEnded } from '../batches/life.ts';
 import {
   batchDetail,
@@ -18,7 +22,8 @@ import {
 import { findKey, findTask, publishKey, saveTask } from '../batches/tasks.ts';
 import { writeExport } from '../exports/csv.ts';
 import { refuse } from '../problem.ts';
-import { iso } from '../progress/log.ts';
+import type { Announce } from '../progress/announce.ts';
+import { iso, type Logged } from '../progress/log.ts';
 import { snapshot } from '../progress/snapshot.ts';
 import type { Blobs } from '../uploads/blobs.ts';
 import { readEntry } from '../uploads/zip.ts';
@@ -36,7 +41,14 @@ function imageType(bytes: Buffer): string {
   return order === 'II' || order === 'MM' ? 'image/tiff' : 'application/octet-stream';
 }
 
-export function batchRoutes(routes: Routes, { db, blobs }: { db: Database; blobs: Blobs }): void {
+export interface BatchRouteDeps {
+  db: Database;
+  blobs: Blobs;
+  announce: Announce;
+  wake: (batchId: string) => void;
+}
+
+export function batchRoutes(routes: Routes, { db, blobs, announce, wake }: BatchRouteDeps): void {
   routes.on('GET /api/batches', async (req, res, { user }) => {
     res.json(await listBatches(db, user, parse(BatchQuery, req.query, 'query')));
   });
@@ -131,6 +143,27 @@ export function batchRoutes(routes: Routes, { db, blobs }: { db: Database; blobs
     if (purge) await purgeBatch(db, blobs, user, batch);
     else await binBatch(db, user, batch);
     res.json({ batch_id: batch.batch_id, deleted: true, purged: purge });
+  });
+
+  /** Does something to a batch, tells the watchers, wakes the pipeline, and answers with the batch as it is now. */
+  const control = (key: RouteKey, act: (user: User, batch: BatchesTable, req: Request) => Promise<Logged[]>): void =>
+    routes.on(key, async (req, res, { user }) => {
+      const batch = await findVisible(db, user, String(req.params.batch_id));
+      announce(await act(user, batch, req));
+      wake(batch.batch_id);
+      res.json(await batchDetail(db, await findVisible(db, user, batch.batch_id)));
+    });
+  control('POST /api/batches/:batch_id/pause', (user, batch) => pauseBatch(db, user, batch));
+  control('POST /api/batches/:batch_id/resume', (user, batch) => resumeBatch(db, user, batch));
+  control('POST /api/batches/:batch_id/cancel', (user, batch) => cancelBatch(db, user, batch));
+  control('POST /api/batches/:batch_id/reprocess', (user, batch, req) => {
+    const { what, sheet_ids } = parse(ReprocessForm, req.body ?? {}, 'reprocess form');
+    return reprocessBatch(
+      db,
+      user,
+      batch,
+      what === 'sheets' ? { what, sheet_ids: [...new Set(sheet_ids)].map(Number) } : { what },
+    );
   });
 
   routes.on('POST /api/batches/:batch_id/restore', async (req, res, { user }) => {

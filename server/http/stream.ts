@@ -6,7 +6,7 @@ import type { Database } from '../adapters/database.ts';
 import { hasEnded } from '../batches/life.ts';
 import { findVisible } from '../batches/queries.ts';
 import type { Feeds, Sink } from '../progress/feeds.ts';
-import { isLast, type Logged, readLog } from '../progress/log.ts';
+import { type Logged, readLog } from '../progress/log.ts';
 import { snapshot } from '../progress/snapshot.ts';
 import type { Routes } from './routes.ts';
 
@@ -17,6 +17,8 @@ const REAUTH_MS = 30_000;
 /** A client that takes nothing for this long is cut; it resumes by its id. */
 const STUCK_MS = 60_000;
 const EVENTS_AT_ONCE = 500;
+/** `batch.complete`, and `complete` or `error`. */
+const LAST_WORDS = 2;
 
 /** One event as it goes over the wire; the data is JSON and so has no line breaks. */
 export const frame = (type: StreamEventType, id: string, data: unknown): string =>
@@ -53,6 +55,7 @@ export function streamRoutes(routes: Routes, deps: StreamDeps): void {
         asked !== undefined && asked !== '' && !resumable
           ? `There is no event ${asked.slice(0, 40)} in this batch's log; it follows from its start`
           : null,
+      ended: hasEnded(batch.status),
       expiresAt,
     });
   });
@@ -65,6 +68,8 @@ interface Wanted {
   /** null: a newcomer */
   from: number | null;
   reset: string | null;
+  /** the log is closed: nothing comes after `newest` */
+  ended: boolean;
   expiresAt: number;
 }
 
@@ -116,31 +121,27 @@ async function stream(req: Request, res: Response, { db, feeds, closing }: Strea
 
   if (wanted.reset !== null) say('reset', { reason: wanted.reset });
   if (wanted.from === null) {
-    // A newcomer gets what the stages said; the single sheets' events before now are in the snapshot's numbers.
-    for (let last: Logged | undefined; at < wanted.newest && !res.closed; ) {
-      const events = (await readLog(db, wanted.batchId, at, EVENTS_AT_ONCE)).filter(
-        (event) => event.seq <= wanted.newest,
-      );
-      last = events.at(-1);
+    // A newcomer gets what the stages said; the single sheets' events before now are in the snapshot's numbers. The last
+    // words of a batch that has ended come after the snapshot.
+    const lastWords: Logged[] = [];
+    while (at < wanted.newest && !res.closed) {
+      const events = (await readLog(db, wanted.batchId, at, EVENTS_AT_ONCE)).filter(({ seq }) => seq <= wanted.newest);
+      const last = events.at(-1);
       if (!last) break;
-      const told = events.filter(
-        (event) => !event.event.type.startsWith('item.') && !isLast(event) && event.event.type !== 'batch.complete',
-      );
-      const closingWords = events.filter((event) => isLast(event) || event.event.type === 'batch.complete');
+      const stageLog = events.filter(({ event }) => !event.type.startsWith('item.'));
+      const isLastWord = ({ seq }: Logged) => wanted.ended && seq > wanted.newest - LAST_WORDS;
+      lastWords.push(...stageLog.filter(isLastWord));
+      const told = stageLog.filter((event) => !isLastWord(event));
       if (told.length > 0 && !sink.logged(told)) await sink.drained();
       at = last.seq;
-      if (closingWords.length > 0) {
-        const now = await snapshot(db, wanted.batchId);
-        if (now) say('batch.progress', now);
-        sink.logged(closingWords);
-        if (closingWords.some(isLast)) {
-          res.end();
-          return;
-        }
-      }
     }
     const now = await snapshot(db, wanted.batchId);
     if (now) say('batch.progress', now);
+    if (wanted.ended) {
+      sink.logged(lastWords);
+      res.end();
+      return;
+    }
   }
   const unwatch = feeds.watch(wanted.batchId, at, sink);
   timers.push(setInterval(() => say('heartbeat', { time: new Date().toISOString() }), HEARTBEAT_MS));

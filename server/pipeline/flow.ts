@@ -5,7 +5,7 @@ import { type Job, type Queue, UnrecoverableError } from 'bullmq';
 import type { Stage } from '../../shared/protocol/stage.ts';
 import type { BatchesTable, Database } from '../adapters/database.ts';
 import { failBatch } from '../batches/fail.ts';
-import { ACTIVE, move } from '../batches/life.ts';
+import { ACTIVE, isActive, move } from '../batches/life.ts';
 import { append, progressData } from '../progress/log.ts';
 import { extract } from './extract.ts';
 import { organize } from './organize.ts';
@@ -65,15 +65,17 @@ async function dispatchPages(db: Database, { pages }: Queues, batch: BatchesTabl
     .execute();
   const state = new Map(left.map((page) => [page.page_index, page.state]));
   const jobs = dealPages(total_pages)
+    // The k-th groups of all batches come before any (k+1)-th: a small batch is not stuck behind a big one.
+    .map((dealt, place) => ({ ...dealt, place }))
     .filter(({ first, count }) => {
       const states = Array.from({ length: count }, (_, i) => state.get(first + i));
       // A group goes out when all of it has landed, so that one job reads it once.
       return states.some((s) => s !== undefined) && !states.includes('absent');
     })
-    .map(({ first, count }) => ({
+    .map(({ first, count, place }) => ({
       name: 'read',
       data: { batch_id, first, count },
-      opts: { ...JOB, deduplication: once(`${batch_id}-${first}`) },
+      opts: { ...JOB, deduplication: once(`${batch_id}-${first}`), priority: place + 1 },
     }));
   if (jobs.length > 0) await pages.addBulk(jobs);
 }
@@ -81,8 +83,7 @@ async function dispatchPages(db: Database, { pages }: Queues, batch: BatchesTabl
 const findBatch = (db: Database, batchId: string): Promise<BatchesTable | undefined> =>
   db.sql.selectFrom('batches').selectAll().where('batch_id', '=', batchId).executeTakeFirst();
 
-const isActive = (batch: BatchesTable): boolean =>
-  (ACTIVE as readonly string[]).includes(batch.status) && batch.deleted_at === null;
+const isWanted = (batch: BatchesTable): boolean => isActive(batch.status) && batch.deleted_at === null;
 
 /** While bytes arrive: reads what can be read of what has landed. An archive that cannot be read early waits for its seal. */
 async function readEarly(batch: BatchesTable, deps: StepDeps, queues: Queues): Promise<void> {
@@ -102,11 +103,11 @@ async function readEarly(batch: BatchesTable, deps: StepDeps, queues: Queues): P
 async function walk(batchId: string, deps: StepDeps, queues: Queues): Promise<void> {
   const { db } = deps;
   const arriving = await findBatch(db, batchId);
-  if (!arriving || !isActive(arriving)) return;
+  if (!arriving || !isWanted(arriving)) return;
   if (arriving.status === 'uploading') return readEarly(arriving, deps, queues);
   for (const { stage, run } of ORDER) {
     const batch = await findBatch(db, batchId);
-    if (!batch || !isActive(batch)) return;
+    if (!batch || !isWanted(batch)) return;
     const row = await db.sql
       .selectFrom('stages')
       .select('finished_at')
@@ -187,7 +188,7 @@ export function createHandlers(deps: StepDeps, queues: Queues) {
     async pages(job: Job<PageJob>, signal?: AbortSignal): Promise<void> {
       const { batch_id, first, count } = job.data;
       const batch = await findBatch(deps.db, batch_id);
-      if (!batch || !isActive(batch)) return;
+      if (!batch || !isWanted(batch)) return;
       if (await readPages(batch_id, first, count, deps, signal)) await wakeBatch(queues, batch_id);
     },
   };

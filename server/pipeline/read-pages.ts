@@ -8,6 +8,7 @@ import type { LoggedEvent } from '../../shared/protocol/stream.ts';
 import { scoreSheet } from '../../shared/scoring/score.ts';
 import type { Template } from '../../shared/template/template.ts';
 import type { PagesTable, Tx } from '../adapters/database.ts';
+import { isActive } from '../batches/life.ts';
 import { append, iso, type Logged, progressData } from '../progress/log.ts';
 import { readEntry } from '../uploads/zip.ts';
 import type { StepDeps } from './steps.ts';
@@ -148,7 +149,8 @@ async function commit(
       if (one.reading.kind === 'blank') count.blank++;
     }
     const toRead: PagesTable[] = [];
-    for (const page of next) {
+    const wanted = next.length > 0 && (await isWanted(tx, batchId)) ? next : [];
+    for (const page of wanted) {
       const attempts = await claim(tx, page, now);
       if (attempts === 0) continue;
       if (attempts > MOST_ATTEMPTS) {
@@ -177,6 +179,16 @@ async function commit(
   });
   announce(logged as Logged[]);
   return claimed;
+}
+
+/** Whether the batch is still to be read: it may have been paused, cancelled or deleted since the last pages. */
+async function isWanted(tx: Tx, batchId: string): Promise<boolean> {
+  const batch = await tx
+    .selectFrom('batches')
+    .select(['status', 'deleted_at'])
+    .where('batch_id', '=', batchId)
+    .executeTakeFirst();
+  return batch !== undefined && batch.deleted_at === null && isActive(batch.status);
 }
 
 /** Marks a page as being read; returns its attempts so far with this one, 0 when it is done already. */

@@ -106,11 +106,15 @@ export const GroupRow = v.object({
   first_page: v.number(),
   sheets: v.number(),
   failed_sheets: v.number(),
-  /** ok, or why a person must look: no-cover, unreadable-cover, no-task */
-  state: v.picklist(['ok', 'no-cover', 'unreadable-cover', 'no-task']),
+  /** ok, or why a person must look: no-cover, unreadable-cover, no-task; suspect-key: another key fits better */
+  state: v.picklist(['ok', 'no-cover', 'unreadable-cover', 'no-task', 'suspect-key']),
 });
 export type GroupRow = v.InferOutput<typeof GroupRow>;
 export const GroupList = v.object({ items: v.array(GroupRow) });
+
+/** no-task, no-key: it scores by itself as soon as there is one; suspect-key: a supervisor has to confirm the key */
+export const UNSCORED = ['no-task', 'no-key', 'variant-unread', 'variant-unknown', 'suspect-key'] as const;
+export type Unscored = (typeof UNSCORED)[number];
 
 export const SHEET_STATUSES = ['waiting', 'read', 'failed'] as const;
 export const SheetRow = v.object({
@@ -130,6 +134,8 @@ export const SheetRow = v.object({
   blank: v.nullable(v.number()),
   multiple: v.nullable(v.number()),
   doubtful: v.number(),
+  /** why there is no score */
+  unscored: v.nullable(v.picklist(UNSCORED)),
   provisional: v.boolean(),
   error_message: v.nullable(v.string()),
 });
@@ -142,6 +148,10 @@ export const SheetQuery = v.object({
 });
 export const SheetList = v.object({ items: v.array(SheetRow), total: v.number(), page: v.number(), pages: v.number() });
 
+/** What became of an answer. `outside`: the key accepts nothing there; all are that without a key or a score. */
+export const OUTCOMES = ['correct', 'partial', 'wrong', 'multiple', 'blank', 'void', 'bonus', 'outside'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
 export const AnswerRow = v.object({
   question: v.number(),
   value: v.string(),
@@ -150,6 +160,7 @@ export const AnswerRow = v.object({
   accepted: v.nullable(v.string()),
   correct: v.nullable(v.boolean()),
   points: v.nullable(v.number()),
+  outcome: v.picklist(OUTCOMES),
 });
 export type AnswerRow = v.InferOutput<typeof AnswerRow>;
 export const SheetDetail = v.object({
@@ -164,3 +175,12 @@ export const SheetDetail = v.object({
 export type SheetDetail = v.InferOutput<typeof SheetDetail>;
 
 export const DeleteAnswer = v.object({ batch_id: v.string(), deleted: v.boolean(), purged: v.boolean() });
+
+/** `POST /api/batches/{id}/reprocess`: everything, what failed, or the sheets named. */
+export const ReprocessForm = v.object({
+  what: v.optional(v.picklist(['all', 'failed', 'sheets'], 'use all, failed or sheets'), 'all'),
+  sheet_ids: v.optional(
+    v.pipe(v.array(v.pipe(v.string(), v.regex(/^\d{1,15}$/, 'a sheet id'))), v.maxLength(1000)),
+    [],
+  ),
+});
