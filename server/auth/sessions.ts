@@ -4,8 +4,11 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { jwtVerify, SignJWT } from 'jose';
 import type { Me, Role, TokenAnswer } from '../../shared/protocol/auth.ts';
 import type { Database } from '../adapters/database.ts';
-import { audit } from '../audit.ts';
+import { passwordProblem } from '../../shared/protocol/password.ts';
+import { audit, by } from '../audit.ts';
 import { refuse } from '../problem.ts';
+import { type Attempt, countFailure, forgive, needUnlocked, plainName } from './attempts.ts';
+import { endSessions } from './devices.ts';
 import { hashPassword, verifyPassword } from './passwords.ts';
 
 export const ACCESS_TOKEN_SECONDS = 600;
@@ -20,6 +23,14 @@ export interface User {
   centres: string[];
   must_change_password: boolean;
   session_id: string;
+  /** what the device they are on calls itself */
+  device: string;
+}
+
+/** Where a request comes from. */
+export interface Origin {
+  device: string;
+  address: string | null;
 }
 
 export interface Tokens {
@@ -62,7 +73,7 @@ export function createSessions(db: Database, secret: Uint8Array) {
     const row = await db.sql
       .selectFrom('users')
       .innerJoin('sessions', 'sessions.user_id', 'users.user_id')
-      .select(['users.user_id', 'username', 'role', 'must_change_password'])
+      .select(['users.user_id', 'username', 'role', 'must_change_password', 'device'])
       .where('users.user_id', '=', user_id)
       .where('session_id', '=', session_id)
       .where('revoked_at', 'is', null)
@@ -79,6 +90,7 @@ export function createSessions(db: Database, secret: Uint8Array) {
       user_id,
       session_id,
       username: row.username,
+      device: row.device,
       role: row.role as Role,
       centres: centres.map((c) => c.centre_id),
       must_change_password: row.must_change_password === 1,
@@ -86,22 +98,31 @@ export function createSessions(db: Database, secret: Uint8Array) {
   }
 
   return {
-    async login(username: string, password: string, device: string): Promise<Tokens> {
-      const user = await db.sql.selectFrom('users').selectAll().where('username', '=', username).executeTakeFirst();
+    async login(username: string, password: string, { device, address }: Origin): Promise<Tokens> {
+      const attempt: Attempt = { username, address };
+      await needUnlocked(db.sql, attempt);
+      const name = plainName(username);
+      const user = await db.sql.selectFrom('users').selectAll().where('username', '=', name).executeTakeFirst();
       // The same work for an unknown name, so that time does not tell which names exist.
       const right = await verifyPassword(password, user?.password_hash ?? NOBODY);
-      if (!user || !right || user.disabled)
+      if (!user || !right || user.disabled) {
+        await countFailure(db, attempt);
         refuse('UNAUTHORIZED', 'User name or password is wrong. Check both and try again.');
+      }
       const session_id = randomUUID();
       const refresh_token = newToken();
       const now = Date.now();
       await db.write(async (tx) => {
+        // Again, now that it counts: of many guesses sent at once only the first few may be right.
+        await needUnlocked(tx, attempt);
+        await forgive(tx, username);
         await tx
           .insertInto('sessions')
           .values({
             session_id,
             user_id: user.user_id,
             device: device.slice(0, 191),
+            address,
             created_at: now,
             last_used_at: now,
             revoked_at: null,
@@ -115,7 +136,7 @@ export function createSessions(db: Database, secret: Uint8Array) {
       return tokens(user.user_id, session_id, refresh_token);
     },
 
-    async refresh(token: string | undefined): Promise<Tokens> {
+    async refresh(token: string | undefined, address: string | null): Promise<Tokens> {
       if (!token) refuse('UNAUTHORIZED', 'No refresh token was sent. Sign in again.');
       const token_hash = sha256(token);
       const next = newToken();
@@ -124,8 +145,10 @@ export function createSessions(db: Database, secret: Uint8Array) {
         const row = await tx
           .selectFrom('refresh_tokens')
           .innerJoin('sessions', 'sessions.session_id', 'refresh_tokens.session_id')
+          .innerJoin('users', 'users.user_id', 'sessions.user_id')
           .select(['sessions.session_id', 'sessions.user_id', 'revoked_at', 'used_at', 'refresh_tokens.created_at'])
           .where('token_hash', '=', token_hash)
+          .where('disabled', '=', 0)
           .forUpdate()
           .executeTakeFirst();
         if (!row || row.revoked_at !== null || row.created_at < now - REFRESH_TOKEN_SECONDS * 1000) return 'unknown';
@@ -144,7 +167,11 @@ export function createSessions(db: Database, secret: Uint8Array) {
           .insertInto('refresh_tokens')
           .values({ token_hash: sha256(next), session_id: row.session_id, created_at: now, used_at: null })
           .execute();
-        await tx.updateTable('sessions').set({ last_used_at: now }).where('session_id', '=', row.session_id).execute();
+        await tx
+          .updateTable('sessions')
+          .set({ last_used_at: now, address })
+          .where('session_id', '=', row.session_id)
+          .execute();
         return row;
       });
       if (session === 'unknown') refuse('UNAUTHORIZED', 'This session has ended. Sign in again.');
@@ -167,14 +194,22 @@ export function createSessions(db: Database, secret: Uint8Array) {
       );
     },
 
-    async changePassword(user: User, current: string, next: string): Promise<void> {
+    /** Ends the user's sessions on all other devices. */
+    async changePassword(user: User, current: string, next: string, address: string | null): Promise<void> {
+      const attempt: Attempt = { username: user.username, address };
+      await needUnlocked(db.sql, attempt);
       const row = await db.sql
         .selectFrom('users')
         .select('password_hash')
         .where('user_id', '=', user.user_id)
         .executeTakeFirstOrThrow();
       if (!(await verifyPassword(current, row.password_hash))) {
+        await countFailure(db, attempt);
         refuse('FORBIDDEN', 'The current password is wrong. Type it again.');
+      }
+      needGoodPassword(next, user.username, 'new_password');
+      if (next.normalize('NFKC') === current.normalize('NFKC')) {
+        refuseField('new_password', 'choose another password than the one you have');
       }
       const password_hash = await hashPassword(next);
       await db.write(async (tx) => {
@@ -183,14 +218,9 @@ export function createSessions(db: Database, secret: Uint8Array) {
           .set({ password_hash, must_change_password: 0 })
           .where('user_id', '=', user.user_id)
           .execute();
-        await tx
-          .updateTable('sessions')
-          .set({ revoked_at: Date.now() })
-          .where('user_id', '=', user.user_id)
-          .where('session_id', '!=', user.session_id)
-          .where('revoked_at', 'is', null)
-          .execute();
-        await audit(db, tx, { user_id: user.user_id, action: 'password.change', subject: `user:${user.user_id}` });
+        await forgive(tx, user.username);
+        await endSessions(tx, { user_id: user.user_id, except: user.session_id });
+        await audit(db, tx, { ...by(user), action: 'password.change', subject: `user:${user.user_id}` });
       });
     },
 
@@ -217,6 +247,16 @@ export const me = (user: User): Me => ({
   must_change_password: user.must_change_password,
 });
 
+export function refuseField(field: string, message: string): never {
+  return refuse('VALIDATION_FAILED', `${field}: ${message}.`, { errors: [{ field, message }] });
+}
+
+/** @throws RequestRefused VALIDATION_FAILED that says what to do about `field` */
+export function needGoodPassword(password: string, username: string, field: string): void {
+  const wrong = passwordProblem(password, username);
+  if (wrong !== null) refuseField(field, wrong);
+}
+
 /** A well-formed hash that no password has. */
 const NOBODY = `scrypt$32768$8$3$${'A'.repeat(22)}$${'A'.repeat(43)}`;
 
@@ -229,8 +269,8 @@ export async function firstAdmin(
   if (someone) return null;
   const password = given ?? randomBytes(12).toString('base64url');
   const password_hash = await hashPassword(password);
-  const made = await db.write((tx) =>
-    db.insertNew(tx, 'users', [
+  const made = await db.write(async (tx) => {
+    const inserted = await db.insertNew(tx, 'users', [
       {
         user_id: FIRST_ADMIN_ID,
         username: 'admin',
@@ -240,8 +280,13 @@ export async function firstAdmin(
         disabled: 0,
         created_at: Date.now(),
       },
-    ]),
-  );
+    ]);
+    if (inserted === 1) {
+      const after = { username: 'admin', role: 'admin', centres: [], disabled: false, must_change_password: !given };
+      await audit(db, tx, { user_id: null, action: 'user.create', subject: `user:${FIRST_ADMIN_ID}`, after });
+    }
+    return inserted;
+  });
   return made ? { username: 'admin', password } : null;
 }
 /** Fixed, so that two processes starting at once make one admin. */
