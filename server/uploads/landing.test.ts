@@ -24,14 +24,16 @@ const CHUNK = SMALLEST_CHUNK;
 const FILE = Buffer.from(Uint8Array.from({ length: 4 * CHUNK + 12_345 }, (_, i) => (i * 7919 + (i >> 8)) & 0xff));
 const TOTAL = 5;
 
-const OLGA: User = {
+const operator = {
   user_id: randomUUID(),
   username: 'olga',
-  role: 'operator',
+  role: 'operator' as const,
   centres: [],
   must_change_password: false,
   session_id: randomUUID(),
+  device: 'a tablet',
 };
+const OLGA: User = operator;
 
 let folder: string;
 let db: Database;
