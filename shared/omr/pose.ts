@@ -25,6 +25,8 @@ const TURNS = [0, 270, 180, 90] as const;
 const UNSURE = 0.15;
 /** What a template without ticks is believed for them: less than ticks that are there, more than ticks that are not. */
 const NO_TICKS = 0.5;
+/** Other print may have three squares in its corners, but not these bars as well. Without ticks all four must be there. */
+const FEWEST_TICKS = 0.35;
 
 /** Poses believed as much as the best one less this are kept beside it: a spoilt corner may leave two ways up. */
 export const TIE = 0.05;
@@ -40,7 +42,7 @@ export const findPoses = (image: GrayImage, paper: Paper, guesses: readonly Corn
       if (agreement === null || agreement + most <= best - TIE) continue;
       if (poses.some((pose) => pose.orientation === TURNS[turn] && pose.belief >= agreement + most - TIE)) continue;
       const pose = settle(image, paper, corners, template, turn);
-      if (!pose) continue;
+      if (!pose || (pose.ticks === null ? agreement < 1 : pose.ticks < FEWEST_TICKS)) continue;
       pose.belief = agreement + (pose.ticks ?? NO_TICKS);
       best = Math.max(best, pose.belief);
       const other = poses.findIndex(({ orientation }) => orientation === pose.orientation);

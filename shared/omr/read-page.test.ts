@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { drawBlank, drawCover, drawSheet } from '../corpus/draw.ts';
 import { seeded } from '../corpus/random.ts';
 import { randomContent, type SheetTruth } from '../corpus/sample.ts';
@@ -12,6 +12,9 @@ import type { Template } from '../template/template.ts';
 import { fromBase64 } from './base64.ts';
 import type { GrayImage } from './image.ts';
 import { readPage } from './read-page.ts';
+
+// a page takes milliseconds, but whole tests draw and wear dozens
+vi.setConfig({ testTimeout: 30_000 });
 
 const FORTY = builtIn('sheaf-40')!;
 const TURNS = [0, 90, 180, 270] as const;
@@ -120,6 +123,13 @@ describe('blank and foreign pages', () => {
     expect(readPage(paper(0), BUILT_IN)).toMatchObject({ kind: 'foreign', reason: expect.stringContaining('dark') });
     const letter = paint(paint(paper(250), 20, 40, 60, 120, 3), 20, 40, 80, 100, 3);
     expect(readPage(letter, BUILT_IN)).toMatchObject({ kind: 'foreign', reason: 'no corner squares were found' });
+  });
+  test('other print with squares in its corners is neither a sheet nor a cover', () => {
+    let form = paper(250);
+    for (const [x, y] of COVER.fiducials.centres) form = paint(form, 10, x - 3, y - 3, 6, 6);
+    for (const [x, y] of COVER.fiducials.centres.slice(1)) form = paint(form, 250, x - 1.5, y - 1.5, 3, 3);
+    form = paint(form, 20, 40, 60, 120, 3);
+    expect(readPage(form, BUILT_IN).kind).toBe('foreign');
   });
   test('[P2] no raster is too small or too odd', () => {
     const sizes = fc.record({ width: fc.integer({ min: 0, max: 260 }), height: fc.integer({ min: 0, max: 260 }) });

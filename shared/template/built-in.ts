@@ -12,16 +12,10 @@ const CENTRES: Template['fiducials']['centres'] = [
 const OPTIONS = ['A', 'B', 'C', 'D', 'E'];
 const DIGITS = [...'0123456789'];
 
-/** 4 × 1.6 mm bars: seven down each side, three along top and bottom. */
-const TICKS: Template['ticks'] = [
-  {
-    size: [4, 1.6],
-    centres: [12, 198].flatMap((x) => [46, 80, 114, 148.5, 183, 217, 251].map((y): [number, number] => [x, y])),
-  },
-  {
-    size: [1.6, 4],
-    centres: [12, 285].flatMap((y) => [58.5, 105, 151.5].map((x): [number, number] => [x, y])),
-  },
+/** 4 × 1.6 mm bars down both sides and along top and bottom. */
+const ticksAt = (down: readonly number[], across: readonly number[]): Template['ticks'] => [
+  { size: [4, 1.6], centres: [12, 198].flatMap((x) => down.map((y): [number, number] => [x, y])) },
+  { size: [1.6, 4], centres: [12, 285].flatMap((y) => across.map((x): [number, number] => [x, y])) },
 ];
 
 interface Plan {
@@ -66,7 +60,7 @@ const sheet = (plan: Plan): Template => {
     title: 'ANSWER SHEET',
     page: A4,
     fiducials: { type: 'squares', size: 6, centres: CENTRES, hollow: [0] },
-    ticks: TICKS,
+    ticks: ticksAt([46, 80, 114, 148.5, 183, 217, 251], [58.5, 105, 151.5]),
     qr: { x: 168, y: 22, size: 18 },
     bubble: [plan.bubble, plan.bubble],
     fields: [
@@ -104,8 +98,8 @@ const sheet = (plan: Plan): Template => {
 /** Sheets of 40 to 200 questions A to E, an eight-digit roll number and booklet variants A to D. */
 export const BUILT_IN: readonly Template[] = PLANS.map(sheet);
 
-/** Its corner squares are a sheet's reversed (three hollow, one solid) and it has no ticks: two differences, so that
- *  neither dirt in one corner nor a torn QR code makes a sheet of it. */
+/** Its corner squares are a sheet's reversed (three hollow, one solid) and its ticks stand between a sheet's: two
+ *  differences, so that neither dirt in one corner nor a torn QR code makes a sheet of it, nor other print a cover. */
 export const COVER: Template = {
   id: 'sheaf-cover',
   version: 1,
@@ -113,7 +107,7 @@ export const COVER: Template = {
   title: 'COVER PAGE',
   page: A4,
   fiducials: { type: 'squares', size: 6, centres: CENTRES, hollow: [1, 2, 3] },
-  ticks: [],
+  ticks: ticksAt([63, 97, 131, 166, 200, 234], [40, 81.5, 128.5, 170]),
   qr: { x: 75, y: 80, size: 60 },
   bubble: [5, 5],
   fields: [],
