@@ -206,3 +206,24 @@ test('a form that is half filled survives a failed sign-in and a lost network', 
   await page.getByText('Offline since').waitFor({ timeout: 40_000 });
   expect(await page.locator('.picked-name').innerText()).toBe('kept.zip');
 });
+
+test('an account that somebody else made chooses its own password first', async () => {
+  const fresh = await startSheaf({ env: { SHEAF_ADMIN_PASSWORD: undefined } });
+  line.leadTo(fresh.url);
+  const page = await openApp(tablet.context, line.url);
+  await page.getByLabel('User name').fill(fresh.admin.username);
+  await page.getByLabel('Password').fill(fresh.admin.password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { name: 'Choose your own password' }).waitFor();
+  expect(await complaints(page, 'password')).toEqual([]);
+  await page.getByLabel('Present password').fill(fresh.admin.password);
+  await page.getByLabel('New password', { exact: true }).fill('quiet river under stones');
+  await page.getByLabel('New password again').fill('quiet river under bridges');
+  await page.getByRole('button', { name: 'Change it' }).click();
+  await page.getByText('The two new passwords differ.').waitFor();
+  await page.getByLabel('New password again').fill('quiet river under stones');
+  await page.getByRole('button', { name: 'Change it' }).click();
+  await page.getByRole('heading', { name: 'Batches' }).waitFor();
+  await page.getByText('No batches yet.').waitFor();
+  await fresh.stop();
+});

@@ -4,9 +4,11 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
+import * as v from 'valibot';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Client } from '../server/cli/client.ts';
 import { BatchList } from '../shared/protocol/batch.ts';
+import { ProgressEvent } from '../shared/protocol/stream.ts';
 import { card, chooseZip, closeApp, openApp, openTablet, queueZip, signIn, syncSays } from './browser.ts';
 import { chunksIn, type Line, openLine } from './line.ts';
 import type { Browser } from './support/chromium.ts';
@@ -133,6 +135,15 @@ test('[U1] [U2] [U6] queued without a network, sent by the service worker with n
     [],
   );
   expect(await differences(client, batch.batch_id, exam)).toEqual([]);
+  // The server's own log says the same: every chunk was verified after the tab was closed.
+  const arrived: string[] = [];
+  for await (const { type, data } of client.follow(batch.batch_id, 30_000)) {
+    const told = v.safeParse(ProgressEvent, data);
+    if (type !== 'progress' || !told.success || !/^Chunk \d\/3 uploaded/.test(told.output.message)) continue;
+    expect(Date.parse(told.output.timestamp)).toBeGreaterThan(closedAt);
+    arrived.push(told.output.message.slice(0, 9));
+  }
+  expect([...new Set(arrived)].sort()).toEqual(['Chunk 1/3', 'Chunk 2/3', 'Chunk 3/3']);
   await eventually('results fetched by the service worker', () =>
     line.heard.some(({ path, status }) => path.includes(`${batch.batch_id}/sheets`) && status === 200),
   );
@@ -274,4 +285,25 @@ test('nothing is queued before file, type and task id are right', async () => {
   await page.getByLabel('Task id').fill(exam.tasks[0]?.task_id ?? '');
   await page.getByRole('button', { name: 'Queue this batch' }).click();
   await card(page, 'one-task.zip').getByText('Sent', { exact: true }).waitFor({ timeout: 30_000 });
+});
+
+test('images for one task, several files as one batch', async () => {
+  const [cover, first, second] = exam.scans;
+  const sheets = [first, second].map((scan, i) => {
+    const file = path.join(folder, `sheet-${i}.jpg`);
+    fs.writeFileSync(file, scan?.bytes ?? '');
+    return file;
+  });
+  expect(cover?.kind).toBe('cover');
+  const page = await openApp(tablet.context, line.url);
+  await signIn(page, sheaf.admin);
+  await page.getByRole('link', { name: 'New batch' }).first().click();
+  await page.getByRole('radio', { name: 'Images for one task' }).check();
+  await page.locator('input[type=file]').setInputFiles(sheets);
+  await page.getByLabel('Task id').fill(exam.tasks[0]?.task_id ?? '');
+  await page.getByRole('button', { name: 'Queue this batch' }).click();
+  await card(page, 'sheet-0.jpg and 1 more').getByRole('link', { name: 'Open batch' }).click();
+  await page.getByText('All 2 sheets were read').waitFor({ timeout: 30_000 });
+  const rolls = await page.locator('.results tbody th').allInnerTexts();
+  expect(rolls).toEqual([first?.truth?.roll, second?.truth?.roll]);
 });

@@ -21,6 +21,8 @@ export interface Refused {
   status: number;
   code: ProblemCode | null;
   detail: string;
+  /** one line a field, where the body was not valid */
+  errors: { field: string; message: string }[];
   /** how much of the chunk the server holds, where it said so */
   landed: number | null;
   retry_after_ms: number | null;
@@ -71,6 +73,7 @@ async function refusal(response: Response): Promise<Refused> {
     status: response.status,
     code: problem.success ? problem.output.code : null,
     detail: problem.success ? problem.output.detail : `the server answered ${response.status}`,
+    errors: problem.success ? (problem.output.errors ?? []) : [],
     landed: problem.success ? (problem.output.landed ?? null) : null,
     retry_after_ms: retryAfterMs(response.headers.get('retry-after'), Date.now()),
   };
@@ -179,6 +182,13 @@ export function createApi(options: ApiOptions = {}) {
     refresh: () => ask(TokenAnswer, '/api/auth/refresh', json('POST', {})),
     async logout(): Promise<Answer<null>> {
       const answer = await request('/api/auth/logout', json('POST', {}));
+      return answer.kind === 'ok' ? { kind: 'ok', value: null } : answer;
+    },
+    async changePassword(token: string, current_password: string, new_password: string): Promise<Answer<null>> {
+      const answer = await request('/api/auth/password', {
+        ...json('POST', { current_password, new_password }),
+        token,
+      });
       return answer.kind === 'ok' ? { kind: 'ok', value: null } : answer;
     },
     me: (token: string) => ask(Me, '/api/auth/me', { token }),

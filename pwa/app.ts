@@ -9,6 +9,8 @@ import type { Strategy } from './uploads/check.ts';
 import { enqueue, getUpload, remove, setStep } from './uploads/queue.ts';
 import { findInterrupted, type Staged, stagingLock } from './uploads/stage.ts';
 import type { Stager } from './workers/stager.ts';
+// Part of the page's own file: a tab that lives on after an update must not miss it.
+import StagerWorker from './workers/stager.ts?worker&inline';
 
 export interface App {
   queue: QueueDb;
@@ -68,12 +70,18 @@ export interface Commands {
   lookForInterrupted(): Promise<void>;
 }
 
+/** The wire takes 255 characters. */
+function nameOf(files: readonly File[]): string {
+  const first = files[0]?.name ?? '';
+  return files.length < 2 ? first : `${first.slice(0, 220)} and ${files.length - 1} more`;
+}
+
 export function createCommands(queue: QueueDb): Commands {
   const copying = new Set<string>();
 
   /** The file's bytes travel to a worker by reference, and from there into the queue. */
   async function copy(id: string, files: File[]): Promise<Staged> {
-    const worker = new Worker(new URL('./workers/stager.ts', import.meta.url), { type: 'module', name: 'stager' });
+    const worker = new StagerWorker();
     copying.add(id);
     try {
       const stager: Remote<Stager> = wrap<Stager>(worker);
@@ -95,12 +103,11 @@ export function createCommands(queue: QueueDb): Commands {
 
   return {
     queueBatch(batch) {
-      const images = batch.strategy === 'images' && batch.files.length > 1;
       const upload = {
         id: batch.id,
         owner: batch.owner,
         upload_type: batch.strategy,
-        name: images ? `${batch.files[0]?.name} and ${batch.files.length - 1} more` : (batch.files[0]?.name ?? ''),
+        name: nameOf(batch.files),
         size: batch.files.reduce((sum, file) => sum + file.size, 0),
         chunk_size: CHUNK_SIZE,
         task_id: batch.task_id,

@@ -85,6 +85,18 @@ test('a migration that throws leaves the old schema and its data', async () => {
   after.close();
 });
 
+test('a newer version in another tab is let in, and this one is told', async () => {
+  const name = freshName();
+  const old = await openMigrated<Shelf>(name, [FIRST]);
+  const heard: string[] = [];
+  const stop = onChange((stores) => heard.push(...stores));
+  const newer = await openMigrated<Shelf>(name, [FIRST, SECOND]);
+  expect(heard).toEqual(['user-gone']);
+  await expect(old.get('books', 'a')).rejects.toThrow();
+  stop();
+  newer.close();
+});
+
 test('both databases of the app open fresh', async () => {
   const queue = await openQueue();
   const user = await openUser('u1');

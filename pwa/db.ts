@@ -26,7 +26,7 @@ export interface ServerSide {
 }
 
 export type IncompleteReason = 'interrupted' | 'no-room' | 'damaged' | 'file-changed';
-export type WaitReason = 'no-network' | 'busy' | 'server-full' | 'sign-in' | 'other-user' | 'newer-version';
+export type WaitReason = 'no-network' | 'busy' | 'server-full' | 'sign-in' | 'other-user' | 'password';
 
 /** Where an upload stands. Whether it is being sent at this moment is not here but in the sender's lease. */
 export type Step =

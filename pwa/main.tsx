@@ -10,6 +10,7 @@ import { route, startRouting } from './route.ts';
 import { BatchScreen } from './screens/batch/batch.tsx';
 import { BatchesScreen } from './screens/batches/batches.tsx';
 import { NewBatchScreen } from './screens/new-batch/new-batch.tsx';
+import { PasswordScreen } from './screens/password/password.tsx';
 import { QueueScreen } from './screens/queue/queue.tsx';
 import { Shell } from './screens/shell.tsx';
 import { SignInScreen } from './screens/sign-in/sign-in.tsx';
@@ -24,6 +25,8 @@ const Screens = ({ app }: { app: App }) => {
   const who = useLive('identity', ['device'], async () => ({ now: await app.session.identity() }));
   const [user, setUser] = useState<UserDb | null>(null);
   const [signingIn, setSigningIn] = useState(false);
+  // Without a network it cannot be done, and queueing and reading must go on.
+  const [postponed, setPostponed] = useState(false);
   const userId = who?.now?.me.user_id;
   useEffect(() => {
     if (userId === undefined) return;
@@ -41,6 +44,8 @@ const Screens = ({ app }: { app: App }) => {
   if (!who.now) return <SignInScreen again={null} />;
   if (signingIn && !who.now.signed_in)
     return <SignInScreen again={who.now.me.username} onCancel={() => setSigningIn(false)} />;
+  if (who.now.me.must_change_password && who.now.signed_in && !postponed)
+    return <PasswordScreen username={who.now.me.username} onCancel={() => setPostponed(true)} />;
   if (!user) return null;
   const { me, signed_in } = who.now;
   const screen = (() => {

@@ -24,6 +24,7 @@ const noToken = (access: Exclude<Access, { kind: 'token' }>): Refused | Unreacha
         status: 401,
         code: 'UNAUTHORIZED',
         detail: 'nobody is signed in',
+        errors: [],
         landed: null,
         retry_after_ms: null,
       };
@@ -115,6 +116,13 @@ export function createSession({ queue, api, exclusively, now }: SessionDeps) {
         const answer = await api.login(username, password);
         return answer.kind === 'ok' ? adopt(answer.value.access_token, answer.value.expires_in) : answer;
       });
+    },
+
+    async changePassword(current: string, next: string): Promise<Answer<null>> {
+      const answer = await this.ask((token) => api.changePassword(token, current, next));
+      // The server says anew who this is: now without the duty to change the password.
+      if (answer.kind === 'ok' && held) await access(held.token);
+      return answer;
     },
 
     /** Forgets the person and what they saw. The queue keeps its bytes. Works without a network: the server is told later. */

@@ -3,8 +3,10 @@
 import { useEffect, useState } from 'preact/hooks';
 import { type Changed, onChange } from './db.ts';
 
-/** Events of a busy batch come four times a second: screens follow at most this often. */
+/** Events of a busy batch come four times a second: screens follow at most this often, */
 const PACE_MS = 150;
+/** and spend no more than a fifth of the time on reading what they show. */
+const REST = 4;
 
 /** `undefined` until the first answer. `key` names what is asked for: another key starts from `undefined` again. */
 export function useLive<T>(key: string, stores: readonly Changed[], query: () => Promise<T>): T | undefined {
@@ -16,13 +18,15 @@ export function useLive<T>(key: string, stores: readonly Changed[], query: () =>
     let timer: ReturnType<typeof setTimeout> | undefined;
     const run = async (): Promise<void> => {
       due = false;
+      const began = performance.now();
       const value = await query();
       if (over) return;
       setGot({ key, value });
+      const rest = Math.max(PACE_MS, REST * (performance.now() - began));
       timer = setTimeout(() => {
         timer = undefined;
         if (due) start();
-      }, PACE_MS);
+      }, rest);
     };
     // A database that was closed under us (signed out, newer version) has its own screen.
     const start = () => {

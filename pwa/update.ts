@@ -2,24 +2,27 @@
 import { signal } from '@preact/signals';
 import { Workbox } from 'workbox-window';
 
-/** A new version is installed and waits. */
-export const updateReady = signal(false);
+/** `ready`: a new version is installed and waits. `applied-elsewhere`: it took over because another tab agreed. */
+export const update = signal<'none' | 'ready' | 'agreed' | 'applied-elsewhere'>('none');
 
 let workbox: Workbox | null = null;
-let agreed = false;
 
 /** How often a page that stays open for days looks for a new version. */
 const LOOK_MS = 30 * 60_000;
+/** A waiting worker is woken for minutes at most, and a send may take longer. */
+const REMIND_MS = 60_000;
 
 export async function registerWorker(): Promise<void> {
   if (!('serviceWorker' in navigator)) return;
+  const hadWorker = navigator.serviceWorker.controller !== null;
   workbox = new Workbox('/sw.js', { updateViaCache: 'none' });
   workbox.addEventListener('waiting', () => {
-    updateReady.value = true;
+    if (update.value === 'none') update.value = 'ready';
   });
   workbox.addEventListener('controlling', () => {
     // Only the tab where it was agreed to is reloaded: another may be copying a file or hold a half filled form.
-    if (agreed) location.reload();
+    if (update.value === 'agreed') location.reload();
+    else if (hadWorker) update.value = 'applied-elsewhere';
   });
   await workbox.register();
   setInterval(() => {
@@ -29,6 +32,7 @@ export async function registerWorker(): Promise<void> {
 
 /** The new worker takes over as soon as nothing is being sent; then this page is loaded anew. */
 export function applyUpdate(): void {
-  agreed = true;
+  update.value = 'agreed';
   workbox?.messageSkipWaiting();
+  setInterval(() => workbox?.messageSkipWaiting(), REMIND_MS);
 }

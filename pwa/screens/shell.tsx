@@ -9,7 +9,8 @@ import { count, plural, when } from '../ui/format.ts';
 import { Icon, Logo } from '../ui/icons.tsx';
 import { Banner, Confirm, Pill } from '../ui/parts.tsx';
 import type { IconName, Tone } from '../ui/words.ts';
-import { applyUpdate, updateReady } from '../update.ts';
+import { applyUpdate, update } from '../update.ts';
+import { isFresh } from './link-words.ts';
 import { readQueue } from './queue/read.ts';
 import { sumUp, viewUpload } from './queue/state.ts';
 
@@ -41,7 +42,8 @@ export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
   const link = stored?.link?.key === 'link' ? stored.link : null;
 
   const sync = ((): { tone: Tone; icon: IconName; words: string } => {
-    if (sum.work === 'sending') return { tone: 'run', icon: 'sending', words: `Sending ${sum.done + 1} of ${sum.of}` };
+    if (sum.work === 'sending')
+      return { tone: 'run', icon: 'sending', words: `Sending ${Math.min(sum.done + 1, sum.of)} of ${sum.of}` };
     if (link?.state === 'offline')
       return { tone: 'wait', icon: 'offline', words: `Offline since ${when(link.since, now)}` };
     if (!signedIn)
@@ -50,7 +52,7 @@ export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
         icon: 'user',
         words: sum.uploads > 0 ? `Signed out · ${sum.uploads} waiting` : 'Signed out',
       };
-    if (link === null) return { tone: 'wait', icon: 'clock', words: 'Connecting …' };
+    if (!isFresh(link, now)) return { tone: 'wait', icon: 'clock', words: 'Connecting …' };
     if (sum.work === 'waiting') return { tone: 'wait', icon: 'clock', words: `Online · ${sum.uploads} waiting` };
     return { tone: 'ok', icon: 'online', words: 'Online' };
   })();
@@ -105,7 +107,25 @@ export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
         ))}
       </nav>
       <main id="main" class="content" tabIndex={-1}>
-        {updateReady.value && !later && (
+        {update.value === 'applied-elsewhere' && (
+          <Banner
+            tone="run"
+            icon="running"
+            actions={
+              <button type="button" class="button" disabled={copying} onClick={() => location.reload()}>
+                Reload
+              </button>
+            }
+          >
+            Sheaf was updated in another tab.
+          </Banner>
+        )}
+        {update.value === 'agreed' && (
+          <Banner tone="run" icon="running">
+            The update follows as soon as nothing is being sent.
+          </Banner>
+        )}
+        {update.value === 'ready' && !later && (
           <Banner
             tone="run"
             icon="running"

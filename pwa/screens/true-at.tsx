@@ -3,12 +3,13 @@ import { useApp } from '../app.ts';
 import { useLive, useNow } from '../store.ts';
 import { when } from '../ui/format.ts';
 import { Icon } from '../ui/icons.tsx';
+import { isFresh } from './link-words.ts';
 
 export const TrueAt = ({ at }: { at: number | undefined }) => {
   const { queue } = useApp();
   const now = useNow(20_000);
   const link = useLive('true-at', ['device'], async () => queue.get('device', 'link'));
-  if (at === undefined || link?.key !== 'link' || link.state === 'online') return null;
+  if (at === undefined || link?.key !== 'link' || isFresh(link, now)) return null;
   return (
     <p class="true-at">
       <Icon name="offline" />

@@ -1,5 +1,11 @@
 // The service worker, as a table of contents: the shell without a network, the queue without a page, updates by consent.
-import { cleanupOutdatedCaches, createHandlerBoundToURL, precacheAndRoute } from 'workbox-precaching';
+import {
+  cleanupOutdatedCaches,
+  createHandlerBoundToURL,
+  getCacheKeyForURL,
+  matchPrecache,
+  precache,
+} from 'workbox-precaching';
 import { isPageRequest } from './routes.ts';
 import { createWork } from './work.ts';
 
@@ -13,16 +19,18 @@ interface SyncEvent extends ExtendableEvent {
 
 // ---- the shell -----------------------------------------------------------------------------------------------------
 
-precacheAndRoute(self.__WB_MANIFEST);
+precache(self.__WB_MANIFEST);
 cleanupOutdatedCaches();
 const shell = createHandlerBoundToURL('index.html');
 
 self.addEventListener('fetch', (event) => {
-  // Everything else that is not precached goes to the network untouched: a service worker in the way of uploads and
-  // event streams hides their progress and breaks large bodies.
-  if (!isPageRequest(event.request, self.location.origin)) return;
-  const url = new URL(event.request.url);
-  event.respondWith(shell({ event, request: event.request, url }));
+  const { request } = event;
+  if (isPageRequest(request, self.location.origin))
+    event.respondWith(shell({ event, request, url: new URL(request.url) }));
+  else if (request.method === 'GET' && getCacheKeyForURL(request.url) !== undefined)
+    event.respondWith(matchPrecache(request).then((kept) => kept ?? fetch(request)));
+  // Everything else goes to the network untouched: a service worker in the way of uploads and event streams hides their
+  // progress and breaks large bodies.
 });
 
 // ---- the queue -----------------------------------------------------------------------------------------------------

@@ -127,6 +127,8 @@ async function open(
   if (who.kind === 'unreachable') return no(waitFor('no-network', who.detail, true));
   if (who.user_id !== upload.owner.user_id)
     return no(waitFor('other-user', `${upload.owner.username} must sign in`, false));
+  if ((await deps.session.identity())?.me.must_change_password)
+    return no(waitFor('password', 'the password must be changed first', false));
   const answer = await persist(deps, () => deps.session.ask((token) => deps.api.openUpload(token, openBody(upload))));
   if (answer.kind === 'aborted') return no(outOfTime);
   if (answer.kind !== 'ok') {
@@ -246,7 +248,7 @@ async function sendChunk(
       case 'retry':
         failures += 1;
         if (failures >= ATTEMPTS) return waitFor(judged.why, answer.detail, true);
-        await deps.sleep(pauseMs(failures, deps.random), signal);
+        await deps.sleep(Math.max(judged.at_least_ms, pauseMs(failures, deps.random)), signal);
     }
   }
   return outOfTime;
@@ -298,7 +300,9 @@ async function persist<T>(
   for (let attempt = 1; ; attempt++) {
     if (deps.signal.aborted) return { kind: 'aborted' };
     const answer = await question();
-    if (answer.kind === 'ok' || attempt >= ATTEMPTS || verdict(answer).act !== 'retry') return answer;
-    await deps.sleep(pauseMs(attempt, deps.random), deps.signal);
+    if (answer.kind === 'ok' || attempt >= ATTEMPTS) return answer;
+    const judged = verdict(answer);
+    if (judged.act !== 'retry') return answer;
+    await deps.sleep(Math.max(judged.at_least_ms, pauseMs(attempt, deps.random)), deps.signal);
   }
 }

@@ -7,6 +7,7 @@ const refused = (status: number, more: Partial<Refused> = {}): Refused => ({
   status,
   code: null,
   detail: '',
+  errors: [],
   landed: null,
   retry_after_ms: null,
   ...more,
@@ -37,6 +38,11 @@ test.each([
 
 test('Retry-After is kept to', () => {
   expect(verdict(refused(429, { retry_after_ms: 7_000 }))).toMatchObject({ after_ms: 7_000 });
+});
+
+test('a busy server is waited for as long as it asks, but not by sitting there for minutes', () => {
+  expect(verdict(refused(423, { retry_after_ms: 2_000 }))).toEqual({ act: 'retry', why: 'busy', at_least_ms: 2_000 });
+  expect(verdict(refused(500, { retry_after_ms: 90_000 }))).toMatchObject({ act: 'back-off', after_ms: 90_000 });
 });
 
 test('pauses are drawn from a bound that doubles up to half a minute', () => {

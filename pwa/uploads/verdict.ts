@@ -3,7 +3,7 @@ import type { Refused, Unreachable } from '../api.ts';
 
 export type Verdict =
   /** may pass by itself: try again with a growing, random pause */
-  | { act: 'retry'; why: 'no-network' | 'busy' }
+  | { act: 'retry'; why: 'no-network' | 'busy'; at_least_ms: number }
   /** the whole queue leaves the server alone, at least as long as it asked */
   | { act: 'back-off'; why: 'busy' | 'server-full'; after_ms: number }
   /** the capability token, the epoch or the upload itself is not known any more: open it again */
@@ -15,12 +15,15 @@ export type Verdict =
   /** only a person can help; the bytes stay */
   | { act: 'park'; code: string };
 
+/** A sender does not sit out more than this between two attempts: it goes and comes back. */
+const LONGEST_PAUSE_MS = 30_000;
 /** Asked to wait without a number: a disk does not empty itself in seconds. */
 const DEFAULT_BACK_OFF_MS = 30_000;
 const FULL_BACK_OFF_MS = 60_000;
 
 export function verdict(answer: Refused | Unreachable): Verdict {
-  if (answer.kind === 'unreachable') return answer.timed_out ? { act: 'halve' } : { act: 'retry', why: 'no-network' };
+  if (answer.kind === 'unreachable')
+    return answer.timed_out ? { act: 'halve' } : { act: 'retry', why: 'no-network', at_least_ms: 0 };
   const { status, code, retry_after_ms } = answer;
   if (code === 'CHUNK_HASH_MISMATCH') return { act: 'check-bytes' };
   if (code === 'STALE_EPOCH' || code === 'UPLOAD_NOT_FOUND' || status === 401) return { act: 'reopen' };
@@ -29,9 +32,11 @@ export function verdict(answer: Refused | Unreachable): Verdict {
   if (status === 507) return { act: 'back-off', why: 'server-full', after_ms: retry_after_ms ?? FULL_BACK_OFF_MS };
   if (status === 429 || status === 503)
     return { act: 'back-off', why: 'busy', after_ms: retry_after_ms ?? DEFAULT_BACK_OFF_MS };
-  if (status === 408 || status === 423 || status === 425) return { act: 'retry', why: 'busy' };
-  if (status === 502 || status === 504) return { act: 'retry', why: 'no-network' };
-  if (status >= 500) return { act: 'retry', why: 'busy' };
+  if (status === 408 || status === 423 || status === 425 || status >= 500) {
+    const at_least_ms = retry_after_ms ?? 0;
+    if (at_least_ms > LONGEST_PAUSE_MS) return { act: 'back-off', why: 'busy', after_ms: at_least_ms };
+    return { act: 'retry', why: status === 502 || status === 504 ? 'no-network' : 'busy', at_least_ms };
+  }
   return { act: 'park', code: code ?? `HTTP_${status}` };
 }
 
@@ -40,4 +45,4 @@ export const ATTEMPTS = 3;
 
 /** Full jitter: anything from nothing to a bound that doubles, so that a hundred tablets do not knock at once. */
 export const pauseMs = (attempt: number, random: () => number): number =>
-  random() * Math.min(30_000, 1_000 * 2 ** attempt);
+  random() * Math.min(LONGEST_PAUSE_MS, 1_000 * 2 ** attempt);

@@ -184,6 +184,7 @@ const Fact = ({ label, tone, children }: { label: string; tone?: string; childre
 );
 
 const GROUP_STATES: Record<GroupRow['state'], string> = {
+  'suspect-key': 'another key fits better',
   ok: '',
   'no-cover': 'before the first cover',
   'unreadable-cover': 'cover not readable',

@@ -1,6 +1,6 @@
 // The sheets of a batch and what they scored, a page at a time; failed and doubtful ones can be had alone.
 import { useMemo, useState } from 'preact/hooks';
-import { PAGE_SIZE, type SheetRow } from '../../../shared/protocol/batch.ts';
+import { PAGE_SIZE, type SheetRow, type Unscored } from '../../../shared/protocol/batch.ts';
 import { count, plural } from '../../ui/format.ts';
 import { Pill, Scroll } from '../../ui/parts.tsx';
 
@@ -117,6 +117,14 @@ export const ResultsTable = ({ rows, provisional }: { rows: SheetRow[] | undefin
   );
 };
 
+const UNSCORED: Record<Unscored, string> = {
+  'no-task': 'task not known',
+  'no-key': 'no key yet',
+  'variant-unread': 'variant not readable',
+  'variant-unknown': 'variant not in the key',
+  'suspect-key': 'another key fits better',
+};
+
 const number = (n: number | null): string => (n === null ? '–' : count(n));
 
 const SheetLine = ({ row }: { row: SheetRow }) => (
@@ -163,6 +171,7 @@ const SheetCells = ({ row }: { row: SheetRow }) => (
           waiting
         </Pill>
       )}
+      {row.unscored && row.status === 'read' && <span class="quiet-line inline">{UNSCORED[row.unscored]}</span>}
       {row.doubtful > 0 && (
         <Pill tone="doubt" icon="alert">
           {count(row.doubtful)} doubtful

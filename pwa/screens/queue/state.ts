@@ -42,7 +42,7 @@ const WAITING: Record<Extract<Upload['step'], { at: 'waiting' }>['why'], string>
   'server-full': 'The server has no room at the moment; it is tried again. Tell your administrator.',
   'sign-in': 'Sign in again to send it.',
   'other-user': 'It is sent when its owner signs in on this tablet.',
-  'newer-version': 'It was queued by a newer Sheaf: update this app.',
+  password: 'Choose your own password first; then it is sent.',
 };
 
 export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Lease, now: number): UploadView {
@@ -116,7 +116,7 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         icon: step.why === 'no-network' ? 'safe' : 'clock',
         word: step.why === 'no-network' ? 'Safe on this tablet' : 'Waiting',
         sentence: step.why === 'no-network' ? WAITING[step.why] : `Safe on this tablet. ${WAITING[step.why]}`,
-        can_retry: step.why !== 'sign-in' && step.why !== 'other-user',
+        can_retry: step.why === 'no-network' || step.why === 'busy' || step.why === 'server-full',
       };
     case 'parked':
       return {
