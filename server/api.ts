@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import { openDatabase } from './adapters/open-database.ts';
 import { briefConnection, openQueues } from './adapters/redis.ts';
+import { signHeads } from './audit/heads.ts';
+import { forgetSessions } from './auth/devices.ts';
 import { createSessions, firstAdmin, signingSecret } from './auth/sessions.ts';
 import { loadConfig } from './config.ts';
 import { onEnd, report } from './ending.ts';
@@ -25,6 +27,7 @@ await db.migrate();
 await storeBuiltIns(db);
 const secret = await signingSecret(db);
 const admin = await firstAdmin(db, config.adminPassword ?? undefined);
+const heads = await signHeads(db, config.dataDir, report);
 const blobs = await openBlobs(config.blobDir);
 
 const redis = briefConnection(config.redis);
@@ -76,7 +79,10 @@ const { app } = createApp({
 });
 server.on('request', app);
 await recoverUploads({ db, blobs, announce, wake }, report);
-const hourly = setInterval(() => expireUploads({ db, blobs }).catch(report), 3_600_000);
+const hourly = setInterval(() => {
+  expireUploads({ db, blobs }).catch(report);
+  forgetSessions(db).catch(report);
+}, 3_600_000);
 
 process.send?.({ ready: true, port, ...(admin ? { firstAdmin: admin } : {}) });
 console.log(
@@ -92,6 +98,7 @@ onEnd(async () => {
     server.once('close', resolve);
     setTimeout(() => server.closeAllConnections(), 3000).unref();
   });
+  await heads.stop();
   await queues.close();
   redis.disconnect();
   subscriber.disconnect();

@@ -28,8 +28,17 @@ const ROWS: Schema = {
     created_at: LATE,
   },
   user_centres: { user_id: 'u', centre_id: 'c' },
-  sessions: { session_id: 's', user_id: 'u', device: AWKWARD, created_at: 1, last_used_at: LATE, revoked_at: null },
+  sessions: {
+    session_id: 's',
+    user_id: 'u',
+    device: AWKWARD,
+    address: '2001:db8::1',
+    created_at: 1,
+    last_used_at: LATE,
+    revoked_at: null,
+  },
   refresh_tokens: { token_hash: 'h', session_id: 's', created_at: 1, used_at: LATE },
+  login_failures: { scope: 'name:x', failures: 3, last_at: LATE, blocked_until: 0 },
   templates: { template_id: 't', version: 2, content: '{}', created_by: null, created_at: 1 },
   answer_keys: {
     key_id: 'k',

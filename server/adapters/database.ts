@@ -34,7 +34,10 @@ export interface UserCentresTable {
 export interface SessionsTable {
   session_id: string;
   user_id: string;
+  /** what the device calls itself (User-Agent) */
   device: string;
+  /** where it was last seen */
+  address: string | null;
   created_at: number;
   last_used_at: number;
   revoked_at: number | null;
@@ -44,6 +47,14 @@ export interface RefreshTokensTable {
   session_id: string;
   created_at: number;
   used_at: number | null;
+}
+/** Failed sign-ins, counted for a user name and for an address. */
+export interface LoginFailuresTable {
+  /** `name:` and a hash of the name, which may not exist; `address:` and the address */
+  scope: string;
+  failures: number;
+  last_at: number;
+  blocked_until: number;
 }
 export interface TemplatesTable {
   template_id: string;
@@ -280,6 +291,7 @@ export interface Schema {
   user_centres: UserCentresTable;
   sessions: SessionsTable;
   refresh_tokens: RefreshTokensTable;
+  login_failures: LoginFailuresTable;
   templates: TemplatesTable;
   answer_keys: AnswerKeysTable;
   tasks: TasksTable;

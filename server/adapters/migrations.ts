@@ -64,13 +64,17 @@ export const MIGRATIONS: readonly Migration[] = [
       `create table user_centres (
         user_id ${id} not null, centre_id ${id} not null, primary key (user_id, centre_id)) ${keyed}`,
       `create table sessions (
-        session_id ${id} not null primary key, user_id ${id} not null, device ${text} not null,
+        session_id ${id} not null primary key, user_id ${id} not null, device ${text} not null, address ${id},
         created_at ${int} not null, last_used_at ${int} not null, revoked_at ${int}) ${table}`,
       'create index sessions_user on sessions (user_id)',
       `create table refresh_tokens (
         token_hash ${id} not null primary key, session_id ${id} not null, created_at ${int} not null, used_at ${int})
         ${keyed}`,
       'create index refresh_tokens_session on refresh_tokens (session_id)',
+      'create index refresh_tokens_created on refresh_tokens (created_at)',
+      `create table login_failures (
+        scope ${id} not null primary key, failures ${int} not null, last_at ${int} not null,
+        blocked_until ${int} not null) ${keyed}`,
 
       `create table templates (
         template_id ${id} not null, version ${int} not null, content ${text} not null, created_by ${id},

@@ -9,6 +9,7 @@ export const PRIMARY_KEYS: { readonly [K in keyof Schema]: readonly (keyof Schem
   user_centres: ['user_id', 'centre_id'],
   sessions: ['session_id'],
   refresh_tokens: ['token_hash'],
+  login_failures: ['scope'],
   templates: ['template_id', 'version'],
   answer_keys: ['key_id', 'version'],
   tasks: ['task_id'],

@@ -3,12 +3,11 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { jwtVerify, SignJWT } from 'jose';
 import type { Me, Role, TokenAnswer } from '../../shared/protocol/auth.ts';
-import type { Database } from '../adapters/database.ts';
 import { passwordProblem } from '../../shared/protocol/password.ts';
+import type { Database, Tx } from '../adapters/database.ts';
 import { audit, by } from '../audit.ts';
 import { refuse } from '../problem.ts';
 import { type Attempt, countFailure, forgive, needUnlocked, plainName } from './attempts.ts';
-import { endSessions } from './devices.ts';
 import { hashPassword, verifyPassword } from './passwords.ts';
 
 export const ACCESS_TOKEN_SECONDS = 600;
@@ -146,7 +145,14 @@ export function createSessions(db: Database, secret: Uint8Array) {
           .selectFrom('refresh_tokens')
           .innerJoin('sessions', 'sessions.session_id', 'refresh_tokens.session_id')
           .innerJoin('users', 'users.user_id', 'sessions.user_id')
-          .select(['sessions.session_id', 'sessions.user_id', 'revoked_at', 'used_at', 'refresh_tokens.created_at'])
+          .select([
+            'sessions.session_id',
+            'sessions.user_id',
+            'device',
+            'revoked_at',
+            'used_at',
+            'refresh_tokens.created_at',
+          ])
           .where('token_hash', '=', token_hash)
           .where('disabled', '=', 0)
           .forUpdate()
@@ -154,7 +160,7 @@ export function createSessions(db: Database, secret: Uint8Array) {
         if (!row || row.revoked_at !== null || row.created_at < now - REFRESH_TOKEN_SECONDS * 1000) return 'unknown';
         if (row.used_at !== null && row.used_at < now - REUSE_GRACE_MS) {
           await tx.updateTable('sessions').set({ revoked_at: now }).where('session_id', '=', row.session_id).execute();
-          await audit(db, tx, { user_id: row.user_id, action: 'session.reuse', subject: `session:${row.session_id}` });
+          await audit(db, tx, { ...by(row), action: 'session.reuse', subject: `session:${row.session_id}` });
           return 'reused';
         }
         await tx
@@ -236,6 +242,29 @@ export function createSessions(db: Database, secret: Uint8Array) {
       }
     },
   };
+}
+
+interface Which {
+  user_id: string;
+  /** that one alone */
+  only?: string;
+  /** all but this one */
+  except?: string;
+}
+
+/** Ends sessions in the caller's transaction; returns those that were open. */
+export async function endSessions(tx: Tx, { user_id, only, except }: Which): Promise<string[]> {
+  let open = tx
+    .selectFrom('sessions')
+    .select('session_id')
+    .where('user_id', '=', user_id)
+    .where('revoked_at', 'is', null);
+  if (only !== undefined) open = open.where('session_id', '=', only);
+  if (except !== undefined) open = open.where('session_id', '!=', except);
+  const ids = (await open.forUpdate().execute()).map((row) => row.session_id);
+  if (ids.length > 0)
+    await tx.updateTable('sessions').set({ revoked_at: Date.now() }).where('session_id', 'in', ids).execute();
+  return ids;
 }
 
 export const me = (user: User): Me => ({

@@ -1,13 +1,16 @@
 // The HTTP application: everything it answers, in one list.
 import express, { type Express } from 'express';
+import { isKnown } from '../auth/known.ts';
 import type { Sessions } from '../auth/sessions.ts';
 import { sha256 } from '../auth/sessions.ts';
 import { refuse } from '../problem.ts';
+import { auditRoutes } from './audit.ts';
 import { authRoutes } from './auth.ts';
 import { batchRoutes } from './batches.ts';
 import { createRoutes, problems, type Routes } from './routes.ts';
 import { type StreamDeps, streamRoutes } from './stream.ts';
 import { type UploadRouteDeps, uploadRoutes } from './uploads.ts';
+import { userRoutes } from './users.ts';
 import { webRoutes } from './web.ts';
 
 export interface AppDeps extends UploadRouteDeps, StreamDeps {
@@ -34,11 +37,14 @@ export function createApp(deps: AppDeps): { app: Express; routes: Routes } {
         .executeTakeFirst();
       return row?.upload_id ?? null;
     },
+    isKnown: (user, kind, id) => isKnown(db, user, kind, id),
   });
   authRoutes(routes, deps.sessions);
   uploadRoutes(routes, deps);
   batchRoutes(routes, deps);
   streamRoutes(routes, deps);
+  userRoutes(routes, deps);
+  auditRoutes(routes, deps);
   routes.open('GET /healthz', (_req, res) => res.json({ ok: true }));
   routes.open('GET /readyz', async (_req, res) => {
     await deps

@@ -32,12 +32,20 @@ function answer(req: Request, res: Response, { answer: body, refresh_token }: To
 export function authRoutes(routes: Routes, sessions: Sessions): void {
   routes.open('POST /api/auth/login', async (req, res) => {
     const form = parse(LoginForm, req.body, 'login form');
-    const tokens = await sessions.login(form.username, form.password, req.get('user-agent') ?? 'unknown device');
+    const tokens = await sessions.login(form.username, form.password, {
+      device: req.get('user-agent') ?? 'unknown device',
+      address: req.ip ?? null,
+    });
     answer(req, res, tokens, form.token_in_body === true);
   });
   routes.open('POST /api/auth/refresh', async (req, res) => {
     const { refresh_token } = parse(RefreshForm, req.body ?? {}, 'refresh form');
-    answer(req, res, await sessions.refresh(refresh_token ?? cookieOf(req)), refresh_token !== undefined);
+    answer(
+      req,
+      res,
+      await sessions.refresh(refresh_token ?? cookieOf(req), req.ip ?? null),
+      refresh_token !== undefined,
+    );
   });
   routes.open('POST /api/auth/logout', async (req, res) => {
     const { refresh_token } = parse(RefreshForm, req.body ?? {}, 'logout form');
@@ -46,7 +54,7 @@ export function authRoutes(routes: Routes, sessions: Sessions): void {
   });
   routes.on('POST /api/auth/password', async (req, res, { user }) => {
     const form = parse(PasswordForm, req.body, 'password form');
-    await sessions.changePassword(user, form.current_password, form.new_password);
+    await sessions.changePassword(user, form.current_password, form.new_password, req.ip ?? null);
     res.status(204).end();
   });
   routes.on('GET /api/auth/me', (_req, res, { user }) => res.json(me(user)));

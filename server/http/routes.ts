@@ -5,7 +5,7 @@ import type { ErrorRequestHandler, Express, Request, Response } from 'express';
 import multer from 'multer';
 import * as v from 'valibot';
 import { PROBLEMS, type Problem, type ProblemCode } from '../../shared/protocol/problem.ts';
-import { accessRow, type RouteKey } from '../auth/access.ts';
+import { accessRow, type ObjectKind, objectOf, type RouteKey } from '../auth/access.ts';
 import type { Sessions, User } from '../auth/sessions.ts';
 import { RequestRefused, refuse } from '../problem.ts';
 import type { Sender } from '../uploads/ledger.ts';
@@ -25,6 +25,8 @@ export interface RouteDeps {
   sessions: Sessions;
   /** finds the upload that a capability token belongs to */
   uploadOfToken: (token: string) => Promise<string | null>;
+  /** whether `id` names something that the user may know of */
+  isKnown: (user: User, kind: ObjectKind, id: string) => Promise<boolean>;
 }
 
 /** Registers handlers under the keys of the access table. */
@@ -34,9 +36,14 @@ export interface Routes {
   registered: RouteKey[];
 }
 
+const VERBS = { GET: 'get', POST: 'post', PUT: 'put', PATCH: 'patch', DELETE: 'delete' } as const;
+
 const unauthorized = (detail: string): never => refuse('UNAUTHORIZED', detail);
 
-export function createRoutes(app: Express, { sessions, uploadOfToken }: RouteDeps): Routes {
+const nameOf = (kind: ObjectKind): string =>
+  (({ adoption: 'upload', key: 'answer key' }) as Partial<Record<ObjectKind, string>>)[kind] ?? kind;
+
+export function createRoutes(app: Express, { sessions, uploadOfToken, isKnown }: RouteDeps): Routes {
   const registered: RouteKey[] = [];
 
   async function identify(req: Request, key: RouteKey): Promise<Caller> {
@@ -48,7 +55,18 @@ export function createRoutes(app: Express, { sessions, uploadOfToken }: RouteDep
     const signedIn = await sessions.authenticate(token);
     if (signedIn) {
       const { user, expires_at } = signedIn;
+      if (user.must_change_password && !row.passwordDue) {
+        return refuse(
+          'PASSWORD_CHANGE_REQUIRED',
+          'Your password was given to you by somebody else. Choose your own with POST /api/auth/password (current_password, new_password), then go on.',
+        );
+      }
       if (row.who !== 'public' && !row.who.includes(user.role)) {
+        const object = objectOf(key);
+        const id = object?.parameter ? String(req.params[object.parameter]) : null;
+        if (object && id !== null && !(await isKnown(user, object.kind, id))) {
+          return refuse('NOT_FOUND', `There is no ${nameOf(object.kind)} ${id}, or it is not one of yours.`);
+        }
         return refuse(
           'FORBIDDEN',
           `${key} is for ${row.who.join(', ')}; you are signed in as ${user.role}. Ask one of them.`,
@@ -72,9 +90,8 @@ export function createRoutes(app: Express, { sessions, uploadOfToken }: RouteDep
 
   function register(key: RouteKey, handler: PublicHandler): void {
     registered.push(key);
-    const [method, path] = key.split(' ') as ['GET' | 'POST' | 'DELETE', string];
-    const verb = { GET: 'get', POST: 'post', DELETE: 'delete' } as const;
-    app[verb[method]](path, async (req, res) => {
+    const [method, path] = key.split(' ') as [keyof typeof VERBS, string];
+    app[VERBS[method]](path, async (req, res) => {
       await handler(req, res);
     });
   }

@@ -12,6 +12,7 @@ export const PROBLEMS = {
   CHUNK_OUT_OF_RANGE: { status: 422, title: 'The chunk lies outside the file' },
   UNAUTHORIZED: { status: 401, title: 'Sign in first' },
   REFRESH_REUSED: { status: 401, title: 'This session was ended' },
+  PASSWORD_CHANGE_REQUIRED: { status: 403, title: 'Choose your own password first' },
   FORBIDDEN: { status: 403, title: 'Your role does not allow this' },
   NOT_FOUND: { status: 404, title: 'There is no such thing' },
   UPLOAD_NOT_FOUND: { status: 404, title: 'There is no such upload' },
