@@ -208,13 +208,32 @@ describe('one batch, watched by several', () => {
       expect(at >= started_at && at <= finished_at!, `${what} at ${at} in ${started_at} … ${finished_at}`).toBe(true);
     };
     for (const event of progressOf(steady)) within(event.timestamp, event.stage, event.message);
-    for (const { type, data } of steady) {
-      const { started_at, completed_at } = data as { started_at?: string; completed_at?: string };
-      const at = type === 'item.started' ? started_at : type === 'item.completed' ? completed_at : undefined;
-      if (at) within(at, 'processing_sheets', type);
-    }
     const stamps = progressOf(steady).map((event) => event.timestamp);
     expect(stamps).toEqual([...stamps].sort());
+  });
+
+  test('each page was read after the first byte came, in its own time, and before the sheets’ stage ended', () => {
+    // Pages are read as soon as their bytes have landed, so the first of them while the stage is still `uploading`.
+    const firstByte = status.stages.find(({ stage }) => stage === 'uploading')!.started_at;
+    const allRead = status.stages.find(({ stage }) => stage === 'processing_sheets')!.finished_at!;
+    const began = new Map<string, string>();
+    for (const { type, data } of steady) {
+      if (type === 'item.started') {
+        const { item_id, started_at } = data as { item_id: string; started_at: string };
+        expect(started_at >= firstByte, `${item_id} began at ${started_at}, the first byte came at ${firstByte}`).toBe(
+          true,
+        );
+        began.set(item_id, started_at);
+      } else if (type === 'item.completed') {
+        const { item_id, completed_at } = data as { item_id: string; completed_at: string };
+        expect(began.get(item_id)! <= completed_at && completed_at <= allRead, `${item_id} at ${completed_at}`).toBe(
+          true,
+        );
+      }
+    }
+    expect(began.size).toBe(54);
+    const firstRead = steady.find(({ type }) => type === 'item.started')!.data as { started_at: string };
+    expect(status.processing_started_at! >= firstRead.started_at).toBe(true);
   });
 
   test('no event contradicts the one before: what is counted only grows, seconds only pass', () => {
