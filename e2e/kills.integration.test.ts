@@ -9,10 +9,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Database } from '../server/adapters/database.ts';
 import { openSqlite } from '../server/adapters/sqlite.ts';
 import type { Client } from '../server/cli/client.ts';
+import { type BatchDetail, DeleteAnswer } from '../shared/protocol/batch.ts';
 import { MB, OpenUploadAnswer, UploadAnswer } from '../shared/protocol/upload.ts';
 import { announceExam, differences, drawExam, type Exam, packZip } from './support/exam.ts';
 import { eventually, temporaryFolder } from './support/places.ts';
 import { type Sheaf, startSheaf } from './support/sheaf.ts';
+import { tracesOf } from './support/traces.ts';
 
 /** A batch takes some three seconds to read; a dead worker's job is noticed in up to twenty. */
 const LONGEST_MS = 90_000;
@@ -210,4 +212,22 @@ describe('in the middle of a batch', () => {
     await start();
     await expectWhole(batch);
   });
+});
+
+test.each([
+  ['pages are being read', (batch: BatchDetail) => batch.processed_sheets >= 8],
+  ['all is read and nothing loaded', (batch: BatchDetail) => batch.processed_sheets >= 51],
+  ['results are being loaded', (batch: BatchDetail) => batch.stages.some(({ stage }) => stage === 'generating_csv')],
+])('purged while %s, a batch is gone, and no worker writes a row of it afterwards', async (_, isThen) => {
+  const { batch_id, upload_id } = await client.send(zip, { name: 'purged.zip', upload_type: 'zip_with_qr' });
+  const pages = () => db.sql.selectFrom('pages').select('sheet_id').where('batch_id', '=', batch_id).execute();
+  for (const until = Date.now() + 60_000; !isThen(await client.status(batch_id)); ) {
+    if (Date.now() > until) throw new Error('the batch did not get there');
+  }
+  const numbers = (await pages()).map(({ sheet_id }) => String(sheet_id));
+  await client.call(DeleteAnswer, 'DELETE', `/api/batches/${batch_id}?purge=true`);
+  // Until whoever was at it has noticed: a few pages, or the step in hand.
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  expect(Object.keys(await tracesOf(db, { ids: [batch_id, upload_id], numbers }))).toEqual(['audit']);
+  expect(fs.readdirSync(path.join(dataDir, 'blobs'))).not.toContain(upload_id);
 });
