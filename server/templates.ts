@@ -3,6 +3,7 @@
 import { BUILT_IN } from '../shared/template/built-in.ts';
 import { parseTemplate, type Template } from '../shared/template/template.ts';
 import type { Database } from './adapters/database.ts';
+import { audit, contentHash } from './audit.ts';
 
 /** Stores the built-in templates that are not there yet; a version that is there never changes. */
 export async function storeBuiltIns(db: Database): Promise<void> {
@@ -13,7 +14,17 @@ export async function storeBuiltIns(db: Database): Promise<void> {
     created_by: null,
     created_at: Date.now(),
   }));
-  await db.write((tx) => db.insertNew(tx, 'templates', rows));
+  await db.write(async (tx) => {
+    for (const row of rows) {
+      if ((await db.insertNew(tx, 'templates', [row])) === 0) continue;
+      await audit(db, tx, {
+        user_id: null,
+        action: 'template.create',
+        subject: `template:${row.template_id}@${row.version}`,
+        after: { sha256: contentHash(row.content) },
+      });
+    }
+  });
 }
 
 /** The newest version of every template, parsed once a version. */

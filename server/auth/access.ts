@@ -16,7 +16,6 @@ export const OWNERSHIPS = ['own', 'centre', 'other', 'nobody'] as const;
 export type Ownership = (typeof OWNERSHIPS)[number];
 
 const ALL = OWNERSHIPS;
-const NONE: readonly Ownership[] = [];
 
 /** What each role may know of. All else does not exist for it: 404. */
 export const SCOPES = {
@@ -126,16 +125,18 @@ export function objectOf(key: RouteKey): { kind: ObjectKind; parameter: string |
   return kind ? { kind, parameter } : null;
 }
 
-/** What a request comes to, as far as who asks decides it. Refused before anything is looked at: 401 without a token;
- *  404 for what is outside the scope; 403 for a right that is missing on what is known. */
+/** What a request comes to, as far as who asks decides it: 401 without a token; 404 for what is outside the scope; 403
+ *  for a right that is missing on what is known, or where the body would have to be read to tell. */
 export function verdict(key: RouteKey, role: Role | null, ownership: Ownership | null): 'allowed' | 401 | 403 | 404 {
   const { who } = accessRow(key);
   if (who === 'public') return 'allowed';
   if (role === null) return 401;
   const object = objectOf(key);
-  const scope: readonly Ownership[] = object ? SCOPES[object.kind][role] : NONE;
-  if (object && (ownership === null || !scope.includes(ownership))) return 404;
-  return who.includes(role) ? 'allowed' : 403;
+  const may = who.includes(role);
+  if (object === null || (object.parameter === null && !may)) return may ? 'allowed' : 403;
+  const scope: readonly Ownership[] = SCOPES[object.kind][role];
+  if (ownership === null || !scope.includes(ownership)) return 404;
+  return may ? 'allowed' : 403;
 }
 
 type Eb<T extends keyof Schema> = ExpressionBuilder<Schema, T>;

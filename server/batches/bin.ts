@@ -1,6 +1,6 @@
 // The bin: a deleted batch goes there and comes back from there; purging takes every row and byte of it for good.
 import type { BatchesTable, Database, Tx, UploadsTable } from '../adapters/database.ts';
-import { audit } from '../audit.ts';
+import { audit, by } from '../audit.ts';
 import type { User } from '../auth/sessions.ts';
 import { refuse } from '../problem.ts';
 import type { Blobs } from '../uploads/blobs.ts';
@@ -14,7 +14,7 @@ export async function binBatch(db: Database, user: User, batch: BatchesTable): P
       .where('deleted_at', 'is', null)
       .executeTakeFirst();
     if (done.numUpdatedRows === 1n)
-      await audit(db, tx, { user_id: user.user_id, action: 'batch.delete', subject: `batch:${batch.batch_id}` });
+      await audit(db, tx, { ...by(user), action: 'batch.delete', subject: `batch:${batch.batch_id}` });
   });
 }
 
@@ -29,7 +29,7 @@ export async function restoreBatch(db: Database, user: User, batch: BatchesTable
       .executeTakeFirst();
     if (done.numUpdatedRows !== 1n)
       refuse('CONFLICT', `Batch ${batch.batch_id} is not in the bin, so there is nothing to restore.`);
-    await audit(db, tx, { user_id: user.user_id, action: 'batch.restore', subject: `batch:${batch.batch_id}` });
+    await audit(db, tx, { ...by(user), action: 'batch.restore', subject: `batch:${batch.batch_id}` });
   });
 }
 
@@ -58,7 +58,7 @@ export async function purgeBatch(db: Database, blobs: Blobs, user: User, batch: 
       await tx.deleteFrom(table).where('batch_id', '=', batch_id).execute();
     }
     await audit(db, tx, {
-      user_id: user.user_id,
+      ...by(user),
       action: 'batch.purge',
       subject: `batch:${batch_id}`,
       before: {
@@ -109,7 +109,7 @@ export async function cancelUpload(db: Database, blobs: Blobs, user: User, uploa
       .set({ status: 'cancelled', message: 'Upload cancelled', deleted_at: Date.now() })
       .where('batch_id', '=', batch_id)
       .execute();
-    await audit(db, tx, { user_id: user.user_id, action: 'upload.delete', subject: `upload:${upload_id}` });
+    await audit(db, tx, { ...by(user), action: 'upload.delete', subject: `upload:${upload_id}` });
   });
   await blobs.remove(upload_id);
 }

@@ -2,7 +2,7 @@
 // the life of the batch, its record in the log and its entry in the audit, in one transaction.
 import type { BatchStatus } from '../../shared/protocol/stage.ts';
 import type { BatchesTable, Database, Tx } from '../adapters/database.ts';
-import { audit } from '../audit.ts';
+import { audit, by } from '../audit.ts';
 import type { User } from '../auth/sessions.ts';
 import { refuse } from '../problem.ts';
 import { append, beginStage, type Logged, progressData } from '../progress/log.ts';
@@ -29,7 +29,7 @@ export async function pauseBatch(db: Database, user: User, batch: BatchesTable):
       .set({ resume_status: batch.status })
       .where('batch_id', '=', batch.batch_id)
       .execute();
-    await audit(db, tx, { user_id: user.user_id, action: 'batch.pause', subject: `batch:${batch.batch_id}` });
+    await audit(db, tx, { ...by(user), action: 'batch.pause', subject: `batch:${batch.batch_id}` });
     return say(tx, batch, `Paused by ${user.username}`);
   });
 }
@@ -50,7 +50,7 @@ export async function resumeBatch(db: Database, user: User, batch: BatchesTable)
       .set({ status: to, resume_status: null })
       .where('batch_id', '=', batch.batch_id)
       .execute();
-    await audit(db, tx, { user_id: user.user_id, action: 'batch.resume', subject: `batch:${batch.batch_id}` });
+    await audit(db, tx, { ...by(user), action: 'batch.resume', subject: `batch:${batch.batch_id}` });
     return say(tx, batch, `Resumed by ${user.username}`);
   });
 }
@@ -72,7 +72,7 @@ export async function cancelBatch(db: Database, user: User, batch: BatchesTable)
       .where('batch_id', '=', batch.batch_id)
       .where('finished_at', 'is', null)
       .execute();
-    await audit(db, tx, { user_id: user.user_id, action: 'batch.cancel', subject: `batch:${batch.batch_id}` });
+    await audit(db, tx, { ...by(user), action: 'batch.cancel', subject: `batch:${batch.batch_id}` });
     const data = await progressData(tx, batch.batch_id, { stage: 'failed', message: reason, percentage: 100 }, at);
     const total_items = batch.total_pages - batch.covers;
     return append(
@@ -174,7 +174,7 @@ export async function reprocessBatch(db: Database, user: User, batch: BatchesTab
     await beginStage(db, tx, batch_id, 'organizing_qr', at, at);
     await beginStage(db, tx, batch_id, 'processing_sheets', at, at);
     await audit(db, tx, {
-      user_id: user.user_id,
+      ...by(user),
       action: 'batch.reprocess',
       subject: `batch:${batch_id}`,
       after: { what: again.what, pages: ids.length },

@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { BatchQuery, ReprocessForm, SheetQuery } from '../../shared/protocol/batch.ts';
 import { NewKey, NewTask } from '../../shared/protocol/key.ts';
 import type { BatchesTable, Database } from '../adapters/database.ts';
+import { audit, by } from '../audit.ts';
 import type { RouteKey } from '../auth/access.ts';
 import type { User } from '../auth/sessions.ts';
 import { binBatch, purgeBatch, restoreBatch } from '../batches/bin.ts';
@@ -127,6 +128,14 @@ export function batchRoutes(routes: Routes, { db, blobs, announce, wake }: Batch
         `Batch ${batch.batch_id} is ${batch.status}: results of record exist when it has completed. Wait for that, then export.`,
       );
     }
+    await db.write((tx) =>
+      audit(db, tx, {
+        ...by(user),
+        action: 'batch.export',
+        subject: `batch:${batch.batch_id}`,
+        after: { format, name: batch.name, sheets: batch.total_pages - batch.covers },
+      }),
+    );
     const gone = new AbortController();
     res.on('close', () => gone.abort());
     const name = batch.name.replace(/[^\w.-]+/g, '_').slice(0, 100);
@@ -176,14 +185,14 @@ export function batchRoutes(routes: Routes, { db, blobs, announce, wake }: Batch
     const key = parse(NewKey, req.body, 'answer key');
     res.status(201).json(await publishKey(db, user, key.key_id, key.content));
   });
-  routes.on('GET /api/answer-keys/:key_id', async (req, res) => {
-    res.json(await findKey(db, String(req.params.key_id)));
+  routes.on('GET /api/answer-keys/:key_id', async (req, res, { user }) => {
+    res.json(await findKey(db, user, String(req.params.key_id)));
   });
   routes.on('POST /api/tasks', async (req, res, { user }) => {
     res.status(201).json(await saveTask(db, user, parse(NewTask, req.body, 'task')));
   });
-  routes.on('GET /api/tasks/:task_id', async (req, res) => {
-    res.json(await findTask(db, String(req.params.task_id)));
+  routes.on('GET /api/tasks/:task_id', async (req, res, { user }) => {
+    res.json(await findTask(db, user, String(req.params.task_id)));
   });
   routes.on('GET /api/templates', async (_req, res) => {
     const rows = await db.sql

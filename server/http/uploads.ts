@@ -9,7 +9,8 @@ import {
   UploadType,
 } from '../../shared/protocol/upload.ts';
 import type { UploadsTable } from '../adapters/database.ts';
-import { audit } from '../audit.ts';
+import { audit, by } from '../audit.ts';
+import { visibleAdoption } from '../auth/access.ts';
 import { cancelUpload } from '../batches/bin.ts';
 import type { Config } from '../config.ts';
 import { refuse } from '../problem.ts';
@@ -100,14 +101,11 @@ export function uploadRoutes(routes: Routes, deps: UploadRouteDeps): void {
     const upload_id = String(req.params.upload_id);
     const upload = await db.sql
       .selectFrom('uploads')
-      .innerJoin('batches', 'batches.batch_id', 'uploads.batch_id')
-      .selectAll('uploads')
-      .select('centre_id')
+      .selectAll()
       .where('upload_id', '=', upload_id)
+      .where(visibleAdoption(user))
       .executeTakeFirst();
-    const theirs =
-      upload && (user.role === 'admin' || (upload.centre_id !== null && user.centres.includes(upload.centre_id)));
-    if (!upload || !theirs) return refuse('UPLOAD_NOT_FOUND', `There is no upload ${upload_id} in your centres.`);
+    if (!upload) return refuse('UPLOAD_NOT_FOUND', `There is no upload ${upload_id} in your centres.`);
     await db.write(async (tx) => {
       await tx
         .updateTable('uploads')
@@ -115,7 +113,7 @@ export function uploadRoutes(routes: Routes, deps: UploadRouteDeps): void {
         .where('upload_id', '=', upload_id)
         .execute();
       await audit(db, tx, {
-        user_id: user.user_id,
+        ...by(user),
         action: 'upload.adopt',
         subject: `upload:${upload_id}`,
         before: { owner: upload.owner },

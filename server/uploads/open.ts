@@ -1,7 +1,7 @@
 // Opening an upload: once for each (user, client_upload_id), however often and from however many tabs it is asked for.
 import { createHmac, randomUUID } from 'node:crypto';
 import type { Database, UploadsTable } from '../adapters/database.ts';
-import { audit } from '../audit.ts';
+import { audit, by } from '../audit.ts';
 import type { User } from '../auth/sessions.ts';
 import type { Config } from '../config.ts';
 import { refuse } from '../problem.ts';
@@ -127,7 +127,7 @@ export async function openUpload(
     await db.write(async (tx) => {
       await insertUpload(db, tx, user, upload, { upload_id, batch_id, token: uploadToken(secret, upload_id) });
       await audit(db, tx, {
-        user_id: user.user_id,
+        ...by(user),
         action: 'upload.open',
         subject: `batch:${batch_id}`,
         after: { name: upload.name, size: upload.size },
