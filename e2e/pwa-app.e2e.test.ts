@@ -1,3 +1,4 @@
+// biome-ignore-all lint/performance/useDomNodeTextContent: what a person sees is asked for, not what the document holds
 // The app as such, in real Chromium: it can be installed, it can be used by everybody, a new version waits to be asked
 // for, and a batch is shown while it lives.
 import fs from 'node:fs';

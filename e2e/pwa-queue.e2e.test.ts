@@ -1,3 +1,4 @@
+// biome-ignore-all lint/performance/useDomNodeTextContent: what a person sees is asked for, not what the document holds
 // Journeys of the queue, against the built product in real Chromium: a tablet, a line that can be cut, a server that can
 // be killed.
 import { createHash } from 'node:crypto';
@@ -306,4 +307,16 @@ test('images for one task, several files as one batch', async () => {
   await page.getByText('All 2 sheets were read').waitFor({ timeout: 30_000 });
   const rolls = await page.locator('.results tbody th').allInnerTexts();
   expect(rolls).toEqual([first?.truth?.roll, second?.truth?.roll]);
+});
+
+test('without Background Sync the page asks, and the service worker sends', async () => {
+  await tablet.context.addInitScript(() => {
+    Reflect.deleteProperty(ServiceWorkerRegistration.prototype, 'sync');
+  });
+  const page = await openApp(tablet.context, line.url);
+  await signIn(page, sheaf.admin);
+  await queueZip(page, await zipOf('asked-for.zip', 10 * MB));
+  await card(page, 'asked-for.zip').getByText('Sent', { exact: true }).waitFor({ timeout: 30_000 });
+  expect(await page.evaluate(() => 'sync' in ServiceWorkerRegistration.prototype)).toBe(false);
+  expect(await batchesCalled('asked-for.zip')).toHaveLength(1);
 });

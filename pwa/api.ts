@@ -79,6 +79,12 @@ async function refusal(response: Response): Promise<Refused> {
   };
 }
 
+/** A gateway that answers for a dead server, or a hotel that wants a room number first, is no sign of life. */
+const isOurs = ({ status, headers }: Response): boolean => {
+  if (status === 502 || status === 504) return false;
+  return status === 204 || /json|event-stream/.test(headers.get('content-type') ?? '');
+};
+
 const unreachable = (error: unknown): Unreachable => ({
   kind: 'unreachable',
   detail: error instanceof Error ? error.message : String(error),
@@ -149,8 +155,7 @@ export function createApi(options: ApiOptions = {}) {
       if (!signal?.aborted) heard(false);
       return unreachable(error);
     }
-    // A gateway that answers for a dead server is no sign of life.
-    heard(response.status !== 502 && response.status !== 504);
+    heard(isOurs(response));
     return response.ok ? { kind: 'ok', value: response } : refusal(response);
   }
 
@@ -245,7 +250,7 @@ export function createApi(options: ApiOptions = {}) {
     /** Is there a Sheaf at the other end? No one needs to be signed in. */
     async alive(): Promise<boolean> {
       const answer = await request('/healthz', { patience_ms: 8_000 });
-      return answer.kind === 'ok';
+      return answer.kind === 'ok' && isOurs(answer.value);
     },
   };
 }

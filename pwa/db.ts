@@ -25,7 +25,7 @@ export interface ServerSide {
   epoch: number;
 }
 
-export type IncompleteReason = 'interrupted' | 'no-room' | 'damaged' | 'file-changed';
+export type IncompleteReason = 'interrupted' | 'no-room' | 'damaged' | 'file-changed' | 'server-lost';
 export type WaitReason = 'no-network' | 'busy' | 'server-full' | 'sign-in' | 'other-user' | 'password';
 
 /** Where an upload stands. Whether it is being sent at this moment is not here but in the sender's lease. */

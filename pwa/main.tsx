@@ -96,14 +96,21 @@ function runErrands(queue: QueueDb, app: App): void {
     run().catch(() => {});
   };
   const look = errand(app.commands.lookForInterrupted);
-  let online = false;
+  let before = '';
   onChange((stores) => {
     if (!stores.includes('device')) return;
     errand(async () => {
+      // A network that is back, and a person who signed in, are reasons to try again now.
       const link = await queue.get('device', 'link');
-      const now = link?.key === 'link' && link.state === 'online';
-      if (now && !online) await ask();
-      online = now;
+      const who = await app.session.identity();
+      const now = JSON.stringify([
+        link?.key === 'link' && link.state,
+        who?.me.user_id,
+        who?.signed_in,
+        who?.me.must_change_password,
+      ]);
+      if (now !== before) await ask();
+      before = now;
     })();
   });
   const comeBack = (): void => {

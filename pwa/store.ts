@@ -11,7 +11,7 @@ const REST = 4;
 /** `undefined` until the first answer. `key` names what is asked for: another key starts from `undefined` again. */
 export function useLive<T>(key: string, stores: readonly Changed[], query: () => Promise<T>): T | undefined {
   const [got, setGot] = useState<{ key: string; value: T }>();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` stands for everything that `query` closes over
+  // `key` stands for everything that `query` closes over
   useEffect(() => {
     let over = false;
     let due = false;

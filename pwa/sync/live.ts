@@ -27,6 +27,8 @@ export interface LiveDeps {
 /** Streams at once. A browser opens six connections to a server that speaks HTTP/1.1, and uploads need some. */
 const STREAMS = 3;
 const LIST_MS = 30_000;
+/** The first page has what is new; what was deleted shows only by its absence from all of them. */
+const WHOLE_LIST_MS = 10 * 60_000;
 const KNOCK_MS = 15_000;
 /** While sheets are being read: how often the numbers, and how often the rows, of an open batch are fetched anew. */
 const DETAIL_MS = 2_000;
@@ -137,15 +139,15 @@ async function serveUser(deps: LiveDeps, naps: Naps, userId: string, signal: Abo
   };
 
   try {
-    let whole = false;
+    let wholeDue = 0;
     while (!signal.aborted) {
       reason = false;
       if (naps.nudged || Date.now() >= listDue) {
         naps.nudged = false;
         // Before the request: what happens while it is under way is a reason to ask again.
         listDue = Date.now() + LIST_MS;
-        if (whole) await pullListPage(pull, 1);
-        else whole = (await pullList(pull)).kind === 'ok';
+        if (Date.now() < wholeDue) await pullListPage(pull, 1);
+        else if ((await pullList(pull)).kind === 'ok') wholeDue = Date.now() + WHOLE_LIST_MS;
       }
       for (const batch of await choose(deps.queue, user, Date.now())) {
         if (followed.size >= STREAMS) break;

@@ -33,6 +33,9 @@ class Office {
   user: string | null = 'u1';
   fault: Fault = () => null;
   asked: string[] = [];
+  /** asked about the size of each part that comes */
+  parts: (size: number) => Response | null = () => null;
+  landing = new Map<string, Buffer>();
   uploads = new Map<
     string,
     { client: string; size: number; chunk: number; held: Map<number, Buffer>; sealed: boolean }
@@ -45,12 +48,12 @@ class Office {
     const fault = this.fault(path, method);
     if (fault === 'cut-before') throw new TypeError('cut');
     if (fault instanceof Response) return fault;
-    const answer = await this.answer(path, method, init ?? {});
+    const answer = await this.answer(path, init ?? {});
     if (fault === 'cut-after') throw new TypeError('cut');
     return answer;
   };
 
-  private async answer(path: string, method: string, init: RequestInit): Promise<Response> {
+  private async answer(path: string, init: RequestInit): Promise<Response> {
     const token = new Headers(init.headers).get('authorization')?.replace('Bearer ', '') ?? '';
     if (path === '/api/auth/refresh')
       return this.user
@@ -92,20 +95,41 @@ class Office {
     if (!form) return Response.json(this.state(id));
     const index = Number(form.get('chunk_index'));
     const bytes = Buffer.from(await (form.get('chunk') as Blob).arrayBuffer());
-    const digest = createHash('sha256').update(bytes).digest('hex');
+    const refused = this.parts(bytes.length);
+    if (refused) return refused;
+    const offset = Number(form.get('offset'));
+    const length = Math.min(upload.chunk, upload.size - index * upload.chunk);
+    const landing = Buffer.concat([(this.landing.get(`${id} ${index}`) ?? Buffer.alloc(0)).subarray(0, offset), bytes]);
+    if (landing.length < length) {
+      this.landing.set(`${id} ${index}`, landing);
+      return this.chunkAnswer(id, index, landing.length, false, false);
+    }
+    const digest = createHash('sha256').update(landing).digest('hex');
     if (digest !== form.get('sha256')) return problem('CHUNK_HASH_MISMATCH');
     const before = upload.held.get(index);
-    if (before && !before.equals(bytes)) return problem('CHUNK_CONFLICT');
-    upload.held.set(index, bytes);
+    if (before && !before.equals(landing)) return problem('CHUNK_CONFLICT');
+    upload.held.set(index, landing);
+    return this.chunkAnswer(id, index, landing.length, true, before !== undefined);
+  }
+
+  private chunkAnswer(
+    id: string,
+    chunk_index: number,
+    landed: number,
+    verified: boolean,
+    duplicate: boolean,
+  ): Response {
+    const { upload_id, batch_id, total_chunks, held } = this.state(id);
+    const chunks_verified = held.length;
     return Response.json({
-      upload_id: id,
-      batch_id: `batch-${id}`,
-      chunk_index: index,
-      landed: bytes.length,
-      verified: true,
-      duplicate: before !== undefined,
-      chunks_verified: upload.held.size,
-      total_chunks: Math.ceil(upload.size / upload.chunk),
+      upload_id,
+      batch_id,
+      chunk_index,
+      landed,
+      verified,
+      duplicate,
+      chunks_verified,
+      total_chunks,
     });
   }
 
@@ -172,7 +196,7 @@ function run(seconds = 3600): Promise<DrainEnd> {
   });
 }
 
-async function queued(size: number, owner = 'u1'): Promise<{ upload: NewUpload; file: Buffer }> {
+async function queued(size: number, owner = 'u1', chunk_size = CHUNK): Promise<{ upload: NewUpload; file: Buffer }> {
   const file = randomBytes(size);
   const upload: NewUpload = {
     id: `00000000-0000-4000-8000-${String(made++).padStart(12, '0')}`,
@@ -180,7 +204,7 @@ async function queued(size: number, owner = 'u1'): Promise<{ upload: NewUpload; 
     upload_type: 'zip_with_qr',
     name: 'scans.zip',
     size,
-    chunk_size: CHUNK,
+    chunk_size,
     task_id: null,
     files: [{ name: 'scans.zip', size }],
     created_at: new Date(clock + made).toISOString(),
@@ -314,6 +338,37 @@ test('[U3] after sign-out the bytes of an opened upload still go; one that was n
   expect(await stored(closed.upload.id)).toBe(1);
 });
 
+test('[U3] an upload that somebody deleted on the server is parked with what is still here', async () => {
+  const { upload } = await queued(2 * CHUNK);
+  office.fault = onChunk(() => 'cut-before');
+  await run();
+  office.fault = (path) => (path.startsWith('/api/batches') ? problem('UPLOAD_GONE') : null);
+  await run();
+  expect(await stepOf(upload.id)).toMatchObject({ at: 'parked', code: 'UPLOAD_GONE' });
+  expect(await stored(upload.id)).toBe(2);
+});
+
+test('a chunk that stands at another byte than we thought goes on from there', async () => {
+  const { upload, file } = await queued(CHUNK);
+  let answers = 0;
+  office.fault = onChunk(() => (answers++ === 0 ? problem('CONFLICT', { landed: 0 }) : null));
+  expect(await run()).toBe('empty');
+  expect(office.bytesOf(upload.id).equals(file)).toBe(true);
+});
+
+test('a line or a proxy that takes no big parts gets smaller ones, and the next chunks begin with those', async () => {
+  const big = 12 * 2 ** 20;
+  const { upload } = await queued(2 * big, 'u1', big);
+  const sizes: number[] = [];
+  office.parts = (size) => {
+    sizes.push(size / 2 ** 20);
+    return size > 4 * 2 ** 20 ? new Response('too large', { status: 413 }) : null;
+  };
+  expect(await run()).toBe('empty');
+  expect(sizes).toEqual([8, 4, 4, 4, 4, 4, 4]);
+  expect((await stepOf(upload.id))?.at).toBe('sent');
+});
+
 test('an upload is opened under its owner only', async () => {
   const { upload } = await queued(CHUNK, 'u2');
   expect(await run()).toBe('waiting');
@@ -355,7 +410,7 @@ test('[U3] a server that forgot everything gets everything again, as far as it i
   office.uploads.clear();
   office.fault = () => null;
   await run();
-  expect(await stepOf(half.upload.id)).toEqual({ at: 'incomplete', why: 'damaged' });
+  expect(await stepOf(half.upload.id)).toEqual({ at: 'incomplete', why: 'server-lost' });
   expect(await stored(half.upload.id)).toBe(2);
 });
 

@@ -51,6 +51,10 @@ type Anew = { kind: 'reopen' } | { kind: 'look-again' };
 
 /** A part takes some seconds on an ordinary line, so that little is sent twice and progress can be seen. */
 export const PART_SIZE = 8 * 2 ** 20;
+/** What was learned of the line: the part that it can take. */
+interface Line {
+  part: number;
+}
 const SMALLEST_PART = 64 * 1024;
 
 /** Steps that a drain takes up. What is staging, incomplete, parked or sent waits for somebody else. */
@@ -133,6 +137,8 @@ async function open(
   if (answer.kind === 'aborted') return no(outOfTime);
   if (answer.kind !== 'ok') {
     if (answer.kind === 'refused' && answer.status === 401) return no(waitFor('sign-in', answer.detail, false));
+    if (answer.kind === 'refused' && answer.code === 'UPLOAD_GONE')
+      return no(await park(deps, upload, answer.code, answer.detail));
     return no(await giveWay(deps, upload, answer));
   }
   const { upload_id, batch_id, upload_token, epoch } = answer.value;
@@ -162,12 +168,14 @@ async function lookAndSend(deps: DrainDeps, upload: Upload, server: ServerSide):
   const order = sendingOrder(upload.size, upload.chunk_size, held);
   const gone = order.filter((index) => chunks.get(index)?.state !== 'staged');
   if (gone.length > 0) {
-    await lose(queue, upload.id, gone);
+    const sent = gone.some((index) => chunks.get(index)?.state === 'sent');
+    await lose(queue, upload.id, gone, sent ? 'server-lost' : 'damaged');
     return { kind: 'set-aside' };
   }
+  const line: Line = { part: PART_SIZE };
   for (const index of order) {
     if (deps.signal.aborted || deps.now() >= deps.deadline) return outOfTime;
-    const outcome = await sendChunk(deps, upload, server, chunks.get(index)!, partial[String(index)] ?? 0);
+    const outcome = await sendChunk(deps, upload, server, chunks.get(index)!, partial[String(index)] ?? 0, line);
     if (outcome.kind !== 'verified') return outcome;
   }
   return seal(deps, upload, server);
@@ -179,20 +187,20 @@ async function sendChunk(
   server: ServerSide,
   chunk: Chunk,
   landedBefore: number,
+  line: Line,
 ): Promise<Outcome | Anew | { kind: 'verified' }> {
   const { queue, api, signal } = deps;
   const stored = await chunkBytes(queue, upload.id, chunk.index);
   let landed = landedBefore < chunk.size ? landedBefore : 0;
-  let part = PART_SIZE;
   let failures = 0;
   while (!signal.aborted && deps.now() < deps.deadline) {
     // Read before it is sent: bytes that IndexedDB lists but cannot give back would look like a dead network in `fetch`.
     const bytes = await stored
-      ?.slice(landed, landed + part)
+      ?.slice(landed, landed + line.part)
       .arrayBuffer()
       .catch(() => null);
     if (!bytes) {
-      await lose(queue, upload.id, [chunk.index]);
+      await lose(queue, upload.id, [chunk.index], 'damaged');
       return { kind: 'set-aside' };
     }
     const answer = await api.sendPart(
@@ -226,18 +234,24 @@ async function sendChunk(
     switch (judged.act) {
       case 'reopen':
         return { kind: 'reopen' };
+      case 'look-again':
+        return { kind: 'look-again' };
+      case 'resume':
+        failures += 1;
+        if (failures >= ATTEMPTS) return waitFor('busy', answer.detail, true);
+        continue;
       case 'park':
         return park(deps, upload, judged.code, answer.detail);
       case 'back-off':
         return waitFor(judged.why, answer.detail, true, deps.now() + judged.after_ms);
       case 'halve':
-        if (part <= SMALLEST_PART) return waitFor('busy', answer.detail, true);
-        part = Math.max(SMALLEST_PART, part / 2);
+        if (line.part <= SMALLEST_PART) return waitFor('busy', answer.detail, true);
+        line.part = Math.max(SMALLEST_PART, line.part / 2);
         continue;
       case 'check-bytes': {
         const ours = await stored?.arrayBuffer().then(sha256, () => null);
         if (ours !== chunk.sha256) {
-          await lose(queue, upload.id, [chunk.index]);
+          await lose(queue, upload.id, [chunk.index], 'damaged');
           return { kind: 'set-aside' };
         }
         landed = 0;
@@ -260,7 +274,8 @@ async function seal(deps: DrainDeps, upload: Upload, server: ServerSide): Promis
   if (answer.kind === 'ok') return sealed(deps, upload);
   // A chunk that was verified is not any more: what the server holds now is the truth.
   if (answer.kind === 'refused' && answer.code === 'UPLOAD_INCOMPLETE') return { kind: 'look-again' };
-  return verdict(answer).act === 'reopen' ? { kind: 'reopen' } : giveWay(deps, upload, answer);
+  const { act } = verdict(answer);
+  return act === 'reopen' || act === 'look-again' ? { kind: act } : giveWay(deps, upload, answer);
 }
 
 async function sealed(deps: DrainDeps, upload: Upload): Promise<Outcome> {
@@ -287,6 +302,8 @@ async function giveWay(deps: DrainDeps, upload: Upload, answer: Refused | Unreac
     case 'halve':
       return waitFor('no-network', answer.detail, true);
     case 'reopen':
+    case 'look-again':
+    case 'resume':
     case 'check-bytes':
       return waitFor('busy', answer.detail, false);
   }

@@ -2,7 +2,15 @@
 // Bytes leave in three ways only: the server verified them, the upload was removed by a person, or never.
 import type { OpenUpload } from '../../shared/protocol/upload.ts';
 import { chunkCount } from '../../shared/protocol/upload.ts';
-import { type Chunk, type QueueDb, type ServerSide, type Step, type Upload, write } from '../db.ts';
+import {
+  type Chunk,
+  type IncompleteReason,
+  type QueueDb,
+  type ServerSide,
+  type Step,
+  type Upload,
+  write,
+} from '../db.ts';
 
 export type NewUpload = Omit<Upload, 'step' | 'server'>;
 
@@ -97,8 +105,13 @@ export async function release(queue: QueueDb, id: string, indexes: readonly numb
   );
 }
 
-/** Our copies of these cannot be read or do not match their digests: they count as never copied. */
-export async function lose(queue: QueueDb, id: string, indexes: readonly number[]): Promise<void> {
+/** These are on this device no more, and the server does not have them: they count as never copied. */
+export async function lose(
+  queue: QueueDb,
+  id: string,
+  indexes: readonly number[],
+  why: IncompleteReason,
+): Promise<void> {
   await write(
     queue,
     ['uploads', 'chunks', 'bytes'],
@@ -108,7 +121,7 @@ export async function lose(queue: QueueDb, id: string, indexes: readonly number[
         await tx.objectStore('bytes').delete([id, index]);
       }
       const upload = await tx.objectStore('uploads').get(id);
-      if (upload) await tx.objectStore('uploads').put({ ...upload, step: { at: 'incomplete', why: 'damaged' } });
+      if (upload) await tx.objectStore('uploads').put({ ...upload, step: { at: 'incomplete', why } });
     },
     'strict',
   );

@@ -31,7 +31,10 @@ test.each([
   ['bytes that arrived wrong', refused(422, { code: 'CHUNK_HASH_MISMATCH' }), 'check-bytes'],
   ['other bytes under one index', refused(409, { code: 'CHUNK_CONFLICT' }), 'park'],
   ['403', refused(403, { code: 'FORBIDDEN' }), 'park'],
-  ['410', refused(410, { code: 'UPLOAD_GONE' }), 'park'],
+  ['an upload that expired or was deleted', refused(410, { code: 'UPLOAD_GONE' }), 'reopen'],
+  ['an upload that was sealed meanwhile', refused(409, { code: 'CONFLICT' }), 'look-again'],
+  ['a chunk that stands at another byte', refused(409, { code: 'CONFLICT', landed: 7 }), 'resume'],
+  ['properties that do not fit', refused(409, { code: 'UPLOAD_MISMATCH' }), 'park'],
 ])('%s', (_, answer, act) => {
   expect(verdict(answer).act).toBe(act);
 });

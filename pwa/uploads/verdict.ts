@@ -8,6 +8,10 @@ export type Verdict =
   | { act: 'back-off'; why: 'busy' | 'server-full'; after_ms: number }
   /** the capability token, the epoch or the upload itself is not known any more: open it again */
   | { act: 'reopen' }
+  /** it stands elsewhere than we thought: sealed, rejected, or by another's hand */
+  | { act: 'look-again' }
+  /** the chunk goes on at another byte, which the answer names */
+  | { act: 'resume' }
   /** the part is too big for this line or for a proxy on it */
   | { act: 'halve' }
   /** the chunk did not arrive as it was hashed: look at our own copy first */
@@ -26,7 +30,10 @@ export function verdict(answer: Refused | Unreachable): Verdict {
     return answer.timed_out ? { act: 'halve' } : { act: 'retry', why: 'no-network', at_least_ms: 0 };
   const { status, code, retry_after_ms } = answer;
   if (code === 'CHUNK_HASH_MISMATCH') return { act: 'check-bytes' };
-  if (code === 'STALE_EPOCH' || code === 'UPLOAD_NOT_FOUND' || status === 401) return { act: 'reopen' };
+  // An upload that expired is opened again under its id; one that was deleted refuses that, and is parked then.
+  if (code === 'STALE_EPOCH' || code === 'UPLOAD_NOT_FOUND' || code === 'UPLOAD_GONE' || status === 401)
+    return { act: 'reopen' };
+  if (code === 'CONFLICT') return answer.landed === null ? { act: 'look-again' } : { act: 'resume' };
   if (code === 'UPLOAD_TOO_LARGE') return { act: 'park', code };
   if (status === 413) return { act: 'halve' };
   if (status === 507) return { act: 'back-off', why: 'server-full', after_ms: retry_after_ms ?? FULL_BACK_OFF_MS };

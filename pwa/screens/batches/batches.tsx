@@ -122,7 +122,6 @@ const Figure = ({ label, value, href }: { label: string; value: number; href?: s
 
 const BatchLine = ({ row, now, admin }: { row: BatchRow; now: number; admin: boolean }) => (
   // The link in the first cell is the control; a tap anywhere in the row is a larger target for it.
-  // biome-ignore lint/a11y/useKeyWithClickEvents: the keyboard has the link
   <tr
     class="line"
     data-batch={row.batch_id}

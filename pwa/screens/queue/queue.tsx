@@ -140,7 +140,6 @@ const ChunkStrip = ({ view }: { view: UploadView }) => {
       {total <= MOST_CELLS ? (
         <div class="chunk-cells" role="img" aria-label={words}>
           {view.cells.map((cell, index) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: a chunk is its index
             <span key={index} class={cell} />
           ))}
         </div>

@@ -33,6 +33,7 @@ const INCOMPLETE: Record<Extract<Upload['step'], { at: 'incomplete' }>['why'], s
   interrupted: 'Copying was interrupted.',
   'no-room': 'This tablet has no room for the rest.',
   damaged: 'Some copied bytes could not be read back.',
+  'server-lost': 'The server no longer has what was sent.',
   'file-changed': 'The file changed or was removed while it was copied.',
 };
 
