@@ -29,9 +29,9 @@ export interface LandingDeps {
   leases: Leases;
 }
 
-async function writeFully(file: FileHandle, data: Buffer, position: number): Promise<void> {
-  for (let done = 0; done < data.length; ) {
-    done += (await file.write(data, done, data.length - done, position + done)).bytesWritten;
+async function writeFully(file: FileHandle, data: Buffer, length: number, position: number): Promise<void> {
+  for (let done = 0; done < length; ) {
+    done += (await file.write(data, done, length - done, position + done)).bytesWritten;
   }
 }
 
@@ -175,6 +175,7 @@ export async function landChunk(
         retryAfter: 1,
       });
     const verified = await recordVerified(db, upload, index, lease.id);
+    lease.freed();
     announce(verified.logged);
     return answer(length, true, false, verified.chunks_verified);
   } finally {
@@ -192,10 +193,16 @@ interface Received {
   broken: Error | null;
 }
 
-/** Pieces of the body are gathered to writes of this size. */
-const WRITE_BYTES = 2 ** 20;
-/** After as many bytes the ledger is told how far the chunk is, so that a killed server costs no more than these. */
+/** The body is gathered into blocks of this size; one is written while the next one fills. */
+const BLOCK_BYTES = 2 ** 20;
+/** Blocks are used again: memory that is asked for and let go of at the speed of a disk keeps the collector busy. */
+const idleBlocks: Buffer[] = [];
+const MOST_IDLE = 8;
+
+/** The ledger is told how far the chunk is after as many bytes, but not more often than this: a killed server costs what
+ *  came in since, and a fast line is not held up by commits. */
 const KEEP_BYTES = 8 * 2 ** 20;
+const KEEP_MS = 1000;
 
 async function receive(
   file: FileHandle,
@@ -209,42 +216,64 @@ async function receive(
 ): Promise<Received> {
   const hash = offset === 0 ? createHash('sha256') : null;
   let landed = offset;
-  let kept = offset;
-  let gathered: Buffer[] = [];
-  let bytes = 0;
-  const write = async (): Promise<void> => {
+  let kept = { landed: offset, at: performance.now() };
+  let block: Buffer | null = null;
+  let filled = 0;
+  /** the write under way: there is one at a time, so what has landed is always the chunk's beginning */
+  let writing: Promise<void> = Promise.resolve();
+
+  const write = async (full: Buffer, count: number): Promise<void> => {
+    await writeFully(file, full, count, base + landed);
+    landed += count;
+    if (idleBlocks.length < MOST_IDLE) idleBlocks.push(full);
+    lease.moved();
+    const at = performance.now();
+    if (landed - kept.landed >= KEEP_BYTES && at - kept.at >= KEEP_MS && landed < length) {
+      kept = { landed, at };
+      await keep(landed);
+    }
+  };
+  /** Begins to write what has been gathered, as soon as the write before it is through. */
+  const flush = async (): Promise<void> => {
+    await writing;
+    if (!block) return;
     if (!lease.valid()) {
       refuse('CHUNK_BUSY', `${name} was taken over while it landed. Ask what the server holds and go on.`, {
         retryAfter: 1,
       });
     }
-    const [pieces, count] = [gathered, bytes];
-    [gathered, bytes] = [[], 0];
-    await writeFully(file, pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces, count), base + landed);
-    landed += count;
-    lease.moved();
-    if (landed - kept >= KEEP_BYTES && landed < length) {
-      kept = landed;
-      await keep(landed);
-    }
+    const [full, count] = [block, filled];
+    [block, filled] = [null, 0];
+    writing = write(full, count);
+    writing.catch(() => undefined); // awaited by the next flush, or at the end
+    hash?.update(full.subarray(0, count));
   };
   try {
+    let received = offset;
     for await (const piece of body as AsyncIterable<Buffer>) {
-      if (landed + bytes + piece.length > length) {
+      received += piece.length;
+      if (received > length) {
         refuse(
           'CHUNK_OUT_OF_RANGE',
           `${name} has ${length} bytes, but more were sent. Cut the file on the grid of the upload.`,
         );
       }
-      hash?.update(piece);
-      gathered.push(piece);
-      bytes += piece.length;
-      if (bytes >= WRITE_BYTES) await write();
+      for (let taken = 0; taken < piece.length; ) {
+        block ??= idleBlocks.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+        const copied = piece.copy(block, filled, taken);
+        filled += copied;
+        taken += copied;
+        if (filled === BLOCK_BYTES) await flush();
+      }
     }
-    if (bytes > 0) await write();
+    await flush();
+    await writing;
   } catch (broken) {
-    // What has come of a body that broke off is worth keeping: a line that drops often gets on all the same.
-    if (bytes > 0 && lease.valid()) await write();
+    // What has come of a body that broke off is worth keeping: a line that drops often gets on all the same. And nothing
+    // of ours may be under way any more when the lease is given back.
+    const rest = lease.valid() ? flush() : writing;
+    await rest.catch(() => undefined);
+    await writing.catch(() => undefined);
     return { landed, hash: null, broken: broken instanceof Error ? broken : new Error(String(broken)) };
   }
   return { landed, hash, broken: null };

@@ -21,6 +21,8 @@ export interface Lease {
   valid(): boolean;
   /** bytes have moved */
   moved(): void;
+  /** the row is free already: the commit that verified the chunk has freed it */
+  freed(): void;
   release(): Promise<void>;
 }
 
@@ -127,10 +129,18 @@ export function createLeases(db: Database, instance: string): Leases {
       const asked = performance.now();
       const chunk = (await enter(upload, index, sha256, epoch, id)) ?? busy(upload, index);
       if (chunk.state === 'verified')
-        return { id, chunk, valid: () => false, moved: () => undefined, release: async () => undefined };
+        return {
+          id,
+          chunk,
+          valid: () => false,
+          moved: () => undefined,
+          freed: () => undefined,
+          release: async () => undefined,
+        };
 
       let until = asked + LEASE_MS;
       let lost = false;
+      let held = true;
       const setMine = (to: Partial<ChunksTable>): Promise<boolean> =>
         db.write(async (tx) => {
           const done = await tx
@@ -175,10 +185,14 @@ export function createLeases(db: Database, instance: string): Leases {
         moved: () => {
           holder.movedAt = Date.now();
         },
+        freed: () => {
+          held = false;
+        },
         async release() {
           clearInterval(renewal);
           try {
             // Whatever its epoch is by now: nothing of ours is being written any more.
+            if (!held) return;
             await db.write((tx) =>
               tx
                 .updateTable('chunks')
