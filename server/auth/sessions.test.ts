@@ -11,6 +11,7 @@ import {
   ACCESS_TOKEN_SECONDS,
   createSessions,
   firstAdmin,
+  type Origin,
   REFRESH_TOKEN_SECONDS,
   type Sessions,
   sha256,
@@ -22,6 +23,8 @@ import {
 vi.setConfig({ testTimeout: 30_000 });
 
 const PASSWORD = 'a password of ten or more';
+const NEXT_PASSWORD = 'eleven grey pencils';
+const TABLET: Origin = { device: 'a tablet', address: null };
 
 let folder: string;
 let db: Database;
@@ -67,7 +70,7 @@ beforeEach(async () => {
   });
 });
 
-const login = (password = PASSWORD): Promise<Tokens> => sessions.login(username, password, 'a tablet');
+const login = (password = PASSWORD): Promise<Tokens> => sessions.login(username, password, TABLET);
 /** Whom an access token stands for; null: nobody. */
 const who = async ({ answer }: Tokens): Promise<string | null> =>
   (await sessions.authenticate(answer.access_token))?.user.username ?? null;
@@ -97,7 +100,7 @@ describe('signing in', () => {
 
   test('a wrong password and an unknown name are refused in the same words', async () => {
     const wrong = await login('wrong').catch((error: Error) => error);
-    const unknown = await sessions.login('nobody', 'wrong', 'a tablet').catch((error: Error) => error);
+    const unknown = await sessions.login('nobody', 'wrong', TABLET).catch((error: Error) => error);
     expect(wrong).toEqual(refused());
     expect((unknown as Error).message).toBe((wrong as Error).message);
   });
@@ -125,10 +128,10 @@ describe('signing in', () => {
 describe('a refresh token', () => {
   test('is good for new tokens, which go on in the same session', async () => {
     const first = await login();
-    const second = await sessions.refresh(first.refresh_token);
+    const second = await sessions.refresh(first.refresh_token, TABLET.address);
     expect(second.refresh_token).not.toBe(first.refresh_token);
     expect(await who(second)).toBe(username);
-    expect(await who(await sessions.refresh(second.refresh_token))).toBe(username);
+    expect(await who(await sessions.refresh(second.refresh_token, TABLET.address))).toBe(username);
     const session = (tokens: Tokens) =>
       sessions.authenticate(tokens.answer.access_token).then((s) => s?.user.session_id);
     expect(await session(second)).toBe(await session(first));
@@ -136,20 +139,20 @@ describe('a refresh token', () => {
 
   test('may be shown again within the grace, because an answer can get lost', async () => {
     const first = await login();
-    const lost = await sessions.refresh(first.refresh_token);
-    const again = await sessions.refresh(first.refresh_token);
+    const lost = await sessions.refresh(first.refresh_token, TABLET.address);
+    const again = await sessions.refresh(first.refresh_token, TABLET.address);
     expect(await who(again)).toBe(username);
-    expect(await who(await sessions.refresh(again.refresh_token))).toBe(username);
+    expect(await who(await sessions.refresh(again.refresh_token, TABLET.address))).toBe(username);
     expect(await who(lost)).toBe(username);
   });
 
   test('that comes back after the grace was stolen: its session ends, for the thief and for the user', async () => {
     const [first, elsewhere] = [await login(), await login()];
-    const second = await sessions.refresh(first.refresh_token);
+    const second = await sessions.refresh(first.refresh_token, TABLET.address);
     await age(first.refresh_token, 'used_at', 31_000);
-    await expect(sessions.refresh(first.refresh_token)).rejects.toEqual(refused('REFRESH_REUSED'));
+    await expect(sessions.refresh(first.refresh_token, TABLET.address)).rejects.toEqual(refused('REFRESH_REUSED'));
     expect(await who(second)).toBeNull();
-    await expect(sessions.refresh(second.refresh_token)).rejects.toEqual(refused());
+    await expect(sessions.refresh(second.refresh_token, TABLET.address)).rejects.toEqual(refused());
     expect(await who(elsewhere)).toBe(username); // another session of the same user has nothing to do with it
     const audited = await db.sql.selectFrom('audit').select('action').orderBy('seq', 'desc').executeTakeFirst();
     expect(audited?.action).toBe('session.reuse');
@@ -158,19 +161,22 @@ describe('a refresh token', () => {
   test('runs out after thirty days', async () => {
     const { refresh_token } = await login();
     await age(refresh_token, 'created_at', REFRESH_TOKEN_SECONDS * 1000 - 60_000);
-    const next = await sessions.refresh(refresh_token);
+    const next = await sessions.refresh(refresh_token, TABLET.address);
     await age(next.refresh_token, 'created_at', REFRESH_TOKEN_SECONDS * 1000 + 1000);
-    await expect(sessions.refresh(next.refresh_token)).rejects.toEqual(refused());
+    await expect(sessions.refresh(next.refresh_token, TABLET.address)).rejects.toEqual(refused());
   });
 
   test('that nobody was given, or that is missing, is refused', async () => {
-    await expect(sessions.refresh('made up')).rejects.toEqual(refused());
-    await expect(sessions.refresh(undefined)).rejects.toEqual(refused());
+    await expect(sessions.refresh('made up', TABLET.address)).rejects.toEqual(refused());
+    await expect(sessions.refresh(undefined, TABLET.address)).rejects.toEqual(refused());
   });
 
   test('shown twice at the same moment gives two good answers', async () => {
     const { refresh_token } = await login();
-    const both = await Promise.all([sessions.refresh(refresh_token), sessions.refresh(refresh_token)]);
+    const both = await Promise.all([
+      sessions.refresh(refresh_token, TABLET.address),
+      sessions.refresh(refresh_token, TABLET.address),
+    ]);
     for (const tokens of both) expect(await who(tokens)).toBe(username);
   });
 });
@@ -178,11 +184,11 @@ describe('a refresh token', () => {
 describe('what ends a session', () => {
   test('logging out, at once and for all its tokens', async () => {
     const first = await login();
-    const second = await sessions.refresh(first.refresh_token);
+    const second = await sessions.refresh(first.refresh_token, TABLET.address);
     await sessions.logout(second.refresh_token);
     for (const tokens of [first, second]) {
       expect(await who(tokens)).toBeNull();
-      await expect(sessions.refresh(tokens.refresh_token)).rejects.toEqual(refused());
+      await expect(sessions.refresh(tokens.refresh_token, TABLET.address)).rejects.toEqual(refused());
     }
     await sessions.logout(second.refresh_token);
     await sessions.logout('made up');
@@ -194,24 +200,24 @@ describe('what ends a session', () => {
     await setUser({ disabled: 1 });
     await expect(login()).rejects.toEqual(refused());
     expect(await who(tokens)).toBeNull();
-    await expect(sessions.refresh(tokens.refresh_token)).rejects.toEqual(refused());
+    await expect(sessions.refresh(tokens.refresh_token, TABLET.address)).rejects.toEqual(refused());
     await setUser({ disabled: 0 });
     expect(await who(tokens)).toBe(username);
-    expect(await who(await sessions.refresh(tokens.refresh_token))).toBe(username);
+    expect(await who(await sessions.refresh(tokens.refresh_token, TABLET.address))).toBe(username);
   });
 
   test('a new password, everywhere but where it was changed', async () => {
     const [here, elsewhere] = [await login(), await login()];
     const { user } = (await sessions.authenticate(here.answer.access_token))!;
-    await expect(sessions.changePassword(user, 'wrong', 'a new password 1')).rejects.toMatchObject({
+    await expect(sessions.changePassword(user, 'wrong', NEXT_PASSWORD, TABLET.address)).rejects.toMatchObject({
       code: 'FORBIDDEN',
     });
     expect(await who(elsewhere)).toBe(username);
-    await sessions.changePassword(user, PASSWORD, 'a new password 1');
+    await sessions.changePassword(user, PASSWORD, NEXT_PASSWORD, TABLET.address);
     expect(await who(here)).toBe(username);
     expect(await who(elsewhere)).toBeNull();
     await expect(login()).rejects.toEqual(refused());
-    expect(await who(await login('a new password 1'))).toBe(username);
+    expect(await who(await login(NEXT_PASSWORD))).toBe(username);
   });
 });
 
@@ -225,7 +231,7 @@ test('the first admin is made once, however many processes start, and must chang
     expect(await firstAdmin(empty, undefined)).toBeNull();
     const { username, password } = admins[0]!;
     const here = createSessions(empty, await signingSecret(empty));
-    const { answer } = await here.login(username, password, 'a desk');
+    const { answer } = await here.login(username, password, TABLET);
     expect((await here.authenticate(answer.access_token))?.user).toMatchObject({
       role: 'admin',
       must_change_password: true,
