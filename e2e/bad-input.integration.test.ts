@@ -553,27 +553,29 @@ describe('who asks', () => {
     }
   });
 
-  test('a missing right is told as one, with whom to ask', async () => {
-    const delete_ = `/api/batches/${batchId}`;
-    const asked: [Client, string, string, object | undefined, RegExp][] = [
-      [operator, 'DELETE', delete_, undefined, /for admin; you are signed in as operator/],
-      [operator, 'POST', `${delete_}/restore`, undefined, /for admin; you are signed in as operator/],
-      [operator, 'POST', '/api/tasks', {}, /for admin, supervisor; you are signed in as operator\. Ask one of them/],
-      [
-        viewer,
-        'POST',
-        '/api/batches/upload',
-        form({ upload_type: 'zip_with_qr' }, ['file', 'a.zip', zip]),
-        /signed in as viewer/,
-      ],
-      [viewer, 'POST', '/api/batches/uploads', {}, /signed in as viewer/],
+  test('a missing right to what one may know of is told as one, with whom to ask; to anything else it is not there', async () => {
+    const { batch_id: hers } = await operator.call(OpenUploadAnswer, 'POST', '/api/batches/uploads', {
+      client_upload_id: randomUUID(),
+      upload_type: 'zip_with_qr',
+      name: 'hers.zip',
+      size: zip.length,
+    });
+    const send = form({ upload_type: 'zip_with_qr' }, ['file', 'a.zip', zip]);
+    const denied = (says: RegExp): Refusal => ({ code: 'FORBIDDEN', says });
+    const asked: [Client, string, string, object | undefined, Refusal][] = [
+      [operator, 'DELETE', `/api/batches/${hers}`, undefined, denied(/for admin; you are signed in as operator/)],
+      [operator, 'POST', `/api/batches/${hers}/restore`, undefined, denied(/for admin; you are signed in as operator/)],
+      [operator, 'DELETE', `/api/batches/${batchId}`, undefined, { code: 'NOT_FOUND', says: /no batch/ }],
+      [operator, 'POST', '/api/tasks', {}, denied(/for admin, supervisor; you are signed in as operator\. Ask one/)],
+      [viewer, 'POST', '/api/batches/upload', send, denied(/signed in as viewer/)],
+      [viewer, 'POST', '/api/batches/uploads', {}, denied(/signed in as viewer/)],
     ];
     const before = await holdings();
-    for (const [client, method, address, body, says] of asked) {
-      await expectRefusal(await client.request(method, address, body), { code: 'FORBIDDEN', says });
+    for (const [client, method, address, body, refusal] of asked) {
+      await expectRefusal(await client.request(method, address, body), refusal);
     }
     expect(await holdings()).toEqual(before);
-    expect((await admin.status(batchId)).deleted_at).toBeNull();
+    for (const id of [batchId, hers]) expect((await admin.status(id)).deleted_at).toBeNull();
   });
 });
 
