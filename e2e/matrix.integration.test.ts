@@ -377,6 +377,7 @@ test('every route that is registered has a row, and every row a route', async ()
     closing: new AbortController().signal,
     sessions: createSessions(db, secret),
     webDir: sheaf.dataDir,
+    trustedProxies: ['loopback'],
     check: async () => undefined,
   });
   redis.disconnect();

@@ -72,6 +72,7 @@ const { app } = createApp({
   closing: closing.signal,
   sessions: createSessions(db, secret),
   webDir: config.webDir,
+  trustedProxies: config.trustedProxies,
   async check() {
     await db.sql.selectFrom('settings').select('name').limit(1).execute();
     await redis.ping();

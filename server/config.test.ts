@@ -24,6 +24,7 @@ test('an empty environment is one machine on loopback: SQLite, a private Redis, 
     redisServer: 'redis-server',
     database: { kind: 'sqlite', file: path.resolve('data', 'sheaf.sqlite') },
     workers: os.availableParallelism(),
+    trustedProxies: ['loopback'],
     adminPassword: null,
   });
   expect(config.webDir.endsWith(path.join('dist', 'web'))).toBe(true);
@@ -38,6 +39,7 @@ test('what is set is taken, and a variable set to nothing counts as not set', ()
     SHEAF_REDIS_SOCKET: '',
     DATABASE_URL: 'mysql://sheaf:secret@db:3306/sheaf',
     SHEAF_WORKERS: '3',
+    SHEAF_TRUSTED_PROXIES: '10.0.0.0/8, ::1',
     SHEAF_ADMIN_PASSWORD: 'ten letters',
   });
   expect(config).toMatchObject({
@@ -47,6 +49,7 @@ test('what is set is taken, and a variable set to nothing counts as not set', ()
     redis: { url: 'redis://:secret@10.0.0.5:6379/2' },
     database: { kind: 'mysql', url: 'mysql://sheaf:secret@db:3306/sheaf' },
     workers: 3,
+    trustedProxies: ['10.0.0.0/8', '::1'],
     adminPassword: 'ten letters',
   });
 });
@@ -77,4 +80,10 @@ test('a problem never repeats the value: it may be a password', () => {
 
 test.each(['65536', '-1', '8080.5', '1e3'])('%s is not a port', (port) => {
   expect(problemsOf({ PORT: port })).toEqual(['PORT: a whole number from 0 to 65535']);
+});
+
+test.each(['somewhere', '10.0.0.0/33', '10.0.0/8', '::1/129', '10.0.0.1/8/8'])('%s is no proxy', (proxy) => {
+  expect(problemsOf({ SHEAF_TRUSTED_PROXIES: `loopback,${proxy}` }).join()).toMatch(
+    /^SHEAF_TRUSTED_PROXIES.*: addresses/,
+  );
 });

@@ -1,5 +1,6 @@
 // The environment, parsed once: what an operator may set, what holds when nothing is set, and every problem named at
 // once. Nothing else reads process.env.
+import { isIP } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,6 +25,8 @@ export interface Config {
   database: DatabasePlace;
   /** worker processes */
   workers: number;
+  /** proxies whose X-Forwarded-For and -Proto are believed, as express takes them */
+  trustedProxies: string[];
   /** the first admin's password, when the operator chose one */
   adminPassword: string | null;
   /** most bytes of uploads that are kept at once; null: no limit but the disk */
@@ -55,6 +58,15 @@ const isUrl = (protocols: string[]) => (text: string) => {
   return url !== null && protocols.includes(url.protocol) && url.hostname !== '';
 };
 
+const isNetwork = (text: string): boolean => {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true;
+  const [address = '', prefix, ...rest] = text.split('/');
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return (
+    bits > 0 && rest.length === 0 && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits))
+  );
+};
+
 const Environment = v.object({
   HOST: v.optional(Text, '127.0.0.1'),
   PORT: v.optional(wholeNumber(0, 65_535), '8080'),
@@ -68,6 +80,14 @@ const Environment = v.object({
   SHEAF_WORKERS: v.optional(wholeNumber(1, 256)),
   SHEAF_USER_QUOTA_GB: v.optional(wholeNumber(1, 999_999)),
   SHEAF_CENTRE_QUOTA_GB: v.optional(wholeNumber(1, 999_999)),
+  SHEAF_TRUSTED_PROXIES: v.optional(
+    v.pipe(
+      Text,
+      v.transform((text) => text.split(/[\s,]+/).filter(Boolean)),
+      v.array(v.pipe(Text, v.check(isNetwork, 'addresses, networks (10.0.0.0/8), loopback or uniquelocal, by commas'))),
+    ),
+    'loopback',
+  ),
   SHEAF_ADMIN_PASSWORD: v.optional(v.pipe(Text, v.minLength(10, 'at least 10 characters'))),
 });
 
@@ -108,6 +128,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
       ? { kind: 'mysql', url: it.DATABASE_URL }
       : { kind: 'sqlite', file: path.join(dataDir, 'sheaf.sqlite') },
     workers: it.SHEAF_WORKERS ?? os.availableParallelism(),
+    trustedProxies: it.SHEAF_TRUSTED_PROXIES,
     adminPassword: it.SHEAF_ADMIN_PASSWORD ?? null,
     quota: { user: bytes(it.SHEAF_USER_QUOTA_GB), centre: bytes(it.SHEAF_CENTRE_QUOTA_GB) },
   };

@@ -64,11 +64,15 @@ function urlOf(host: string, port: number): string {
 }
 
 /** The password goes to the screen, once, and into no file. */
-function greet(config: Config, url: string, firstAdmin: Ready['firstAdmin']): void {
+function greet(config: Config, url: string, firstAdmin: Ready['firstAdmin'], demo: boolean): void {
   say(`Sheaf runs at ${url} with its data in ${config.dataDir}. Ctrl-C ends it.`);
-  if (!firstAdmin) return;
+  // The demo is the first to sign in: it changes the password, and tells where it keeps the new one.
+  if (!firstAdmin || (demo && config.adminPassword === null)) return;
   if (config.adminPassword !== null) say(`The first admin is ${firstAdmin.username}, with the password you chose.`);
-  else say(`First admin: user name ${firstAdmin.username}, password ${firstAdmin.password} (shown only this once)`);
+  else
+    say(
+      `First admin: user name ${firstAdmin.username}, password ${firstAdmin.password} (shown only this once; you choose your own when you sign in)`,
+    );
 }
 
 /** Takes the data folder for this launcher alone, and ends what a killed one left there. */
@@ -190,12 +194,12 @@ async function run(config: Config, env: NodeJS.ProcessEnv, { role, demo, exit }:
     if (role !== 'api' && !interrupts.first.aborted) startWorkers(children);
     if (ready) {
       const url = urlOf(config.host, ready.port);
-      greet(config, url, ready.firstAdmin);
+      greet(config, url, ready.firstAdmin, demo);
       tell({ ready: true, url, ...(ready.firstAdmin ? { firstAdmin: ready.firstAdmin } : {}) });
       if (demo) {
         const login = demoLogin(config, ready.firstAdmin ?? null);
         const right = await Promise.race([
-          runDemo({ url, ...login, exit, signal: interrupts.first }),
+          runDemo({ url, login, exit, signal: interrupts.first }),
           interrupts.happened,
         ]);
         if (exit) exitCode = right === true ? 0 : 1;

@@ -1,11 +1,12 @@
 // The demonstration: draws a batch whose every answer is known, sends it through the public API as any client would,
 // shows what the stream tells, and compares every answer that was read with what was drawn.
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import * as v from 'valibot';
 import yazl from 'yazl';
 import { type SampleBatch, type SamplePage, sampleBatch } from '../../shared/corpus/sample.ts';
+import { Me } from '../../shared/protocol/auth.ts';
 import type { BatchDetail, SheetRow } from '../../shared/protocol/batch.ts';
 import { SheetList } from '../../shared/protocol/batch.ts';
 import { OMITTED } from '../../shared/protocol/export.ts';
@@ -35,20 +36,34 @@ interface Login {
   password: string;
 }
 
-const StoredLogin = v.object({ username: v.string(), password: v.string() });
+/** `next`: the password it is being changed to; which of the two holds is known once the server has answered. */
+const StoredLogin = v.object({ username: v.string(), password: v.string(), next: v.optional(v.string()) });
+type StoredLogin = v.InferOutput<typeof StoredLogin>;
+
+export interface DemoLogin extends StoredLogin {
+  /** where the demo keeps it; null: the operator chose the password and keeps it themself */
+  file: string | null;
+}
+
+/** Whole or not at all: with the password, the data of the demo would be lost. */
+function keepLogin(file: string, login: StoredLogin): void {
+  const part = `${file}.part`;
+  fs.rmSync(part, { force: true });
+  fs.writeFileSync(part, JSON.stringify(login), { mode: 0o600, flush: true });
+  fs.renameSync(part, file);
+}
 
 /** How the demo signs in: with the password the operator chose, or the one made at the first start, which it keeps in
  *  `demo-login` in the data folder, readable by its owner alone.
  *  @throws Refusal when the first start was not the demo's, so that nobody told it the password */
-export function demoLogin(config: Config, firstAdmin: Login | null): Login {
+export function demoLogin(config: Config, firstAdmin: Login | null): DemoLogin {
   const file = path.join(config.dataDir, 'demo-login');
-  if (config.adminPassword !== null) return { username: 'admin', password: config.adminPassword };
+  if (config.adminPassword !== null) return { username: 'admin', password: config.adminPassword, file: null };
   if (firstAdmin) {
-    fs.rmSync(file, { force: true });
-    fs.writeFileSync(file, JSON.stringify(firstAdmin), { mode: 0o600 });
-    return firstAdmin;
+    keepLogin(file, firstAdmin);
+    return { ...firstAdmin, file };
   }
-  if (fs.existsSync(file)) return v.parse(StoredLogin, JSON.parse(fs.readFileSync(file, 'utf8')));
+  if (fs.existsSync(file)) return { ...v.parse(StoredLogin, JSON.parse(fs.readFileSync(file, 'utf8'))), file };
   throw new Refusal(
     "The demo does not know this data folder's admin password: set SHEAF_ADMIN_PASSWORD=password, or give it a folder of its own with SHEAF_DATA=folder.",
   );
@@ -213,19 +228,38 @@ export function compare(
   return { compared, wrong };
 }
 
-async function signInOrRefuse(url: string, { username, password }: Login, signal: AbortSignal): Promise<Client> {
-  try {
-    return await signIn(url, username, password, signal);
-  } catch (error) {
-    if (!(error instanceof ApiRefusal) || error.status !== 401) throw error;
-    throw new Refusal(
-      `The demo cannot sign in as ${username}: set SHEAF_ADMIN_PASSWORD to this data folder's admin password, or give the demo a folder of its own with SHEAF_DATA=folder.`,
-    );
+async function signInOrRefuse(url: string, login: DemoLogin, signal: AbortSignal): Promise<Client> {
+  for (const password of [login.password, ...(login.next === undefined ? [] : [login.next])]) {
+    try {
+      const client = await signIn(url, login.username, password, signal);
+      return await withOwnPassword(client, { ...login, password }, signal);
+    } catch (error) {
+      if (!(error instanceof ApiRefusal) || error.status !== 401) throw error;
+    }
   }
+  throw new Refusal(
+    `The demo cannot sign in as ${login.username}: set SHEAF_ADMIN_PASSWORD to this data folder's admin password, or give the demo a folder of its own with SHEAF_DATA=folder.`,
+  );
 }
 
-export interface DemoOptions extends Login {
+/** A password that the server made up is changed before anything else, as it asks of everybody. */
+async function withOwnPassword(client: Client, login: DemoLogin, signal: AbortSignal): Promise<Client> {
+  const { must_change_password } = await client.call(Me, 'GET', '/api/auth/me');
+  if (login.file === null || !must_change_password) return client;
+  const next = randomBytes(12).toString('base64url');
+  keepLogin(login.file, { username: login.username, password: login.password, next });
+  const response = await client.request('POST', '/api/auth/password', {
+    current_password: login.password,
+    new_password: next,
+  });
+  if (!response.ok) throw new Error(`The demo's password was not changed: ${await response.text()}`);
+  keepLogin(login.file, { username: login.username, password: next });
+  return signIn(client.url, login.username, next, signal);
+}
+
+export interface DemoOptions {
   url: string;
+  login: DemoLogin;
   /** nobody will look at it afterwards */
   exit: boolean;
   signal: AbortSignal;
@@ -233,7 +267,7 @@ export interface DemoOptions extends Login {
 
 /** Runs the demonstration against a server that is up.
  *  @returns true when all sheets were read, none failed, and every answer equals what was drawn */
-export async function runDemo({ url, exit, signal, ...login }: DemoOptions): Promise<boolean> {
+export async function runDemo({ url, login, exit, signal }: DemoOptions): Promise<boolean> {
   const client = await signInOrRefuse(url, login, signal);
   say(`Demo: ${COVERS} covers and ${SHEETS} sheets of ${QUESTIONS} questions, as ${DPI} dpi scans`);
   const sample = sampleBatch({ seed: 1, covers: COVERS, sheets: SHEETS, questions: QUESTIONS });
@@ -276,6 +310,9 @@ export async function runDemo({ url, exit, signal, ...login }: DemoOptions): Pro
     );
     for (const difference of wrong.slice(0, 20)) say(`    ${difference}`);
   }
-  if (!exit) say(`\nLook at ${url} (user name ${login.username}), batch ${name}. Ctrl-C ends Sheaf.`);
+  if (!exit) {
+    const kept = login.file === null ? 'the password you chose' : `the password in ${login.file}`;
+    say(`\nLook at ${url} (user name ${login.username}, ${kept}), batch ${name}. Ctrl-C ends Sheaf.`);
+  }
   return wrong.length === 0;
 }

@@ -16,6 +16,8 @@ import { webRoutes } from './web.ts';
 export interface AppDeps extends UploadRouteDeps, StreamDeps {
   sessions: Sessions;
   webDir: string;
+  /** whose word is taken for where a request comes from, and whether it came by TLS */
+  trustedProxies: string[];
   /** rejects when something that serving needs is away, saying what */
   check: () => Promise<void>;
 }
@@ -24,7 +26,7 @@ export function createApp(deps: AppDeps): { app: Express; routes: Routes } {
   const { db } = deps;
   const app = express();
   app.disable('x-powered-by');
-  app.set('trust proxy', 'loopback');
+  app.set('trust proxy', deps.trustedProxies);
   app.set('etag', false);
   app.use('/api', express.json({ limit: '4mb' }), express.urlencoded({ extended: false, limit: '64kb' }));
   const routes = createRoutes(app, {
