@@ -130,14 +130,27 @@ function runErrands(queue: QueueDb, app: App): void {
 
 async function start(): Promise<void> {
   const root = document.getElementById('app') as HTMLElement;
+  if (!isSecureContext || !('locks' in navigator)) {
+    render(
+      <Closed
+        title="This address is not secure"
+        words="Sheaf needs https, or localhost, to keep bytes on this tablet."
+      />,
+      root,
+    );
+    return;
+  }
   startRouting();
   const registering = registerWorker();
   let queue: QueueDb;
   try {
     queue = await openQueue();
   } catch (error) {
-    if (!(error instanceof NewerSchema)) throw error;
-    render(<Closed words="A newer Sheaf was used on this tablet. Load this page again to get it." />, root);
+    const words =
+      error instanceof NewerSchema
+        ? 'A newer Sheaf was used on this tablet. Load this page again to get it.'
+        : `This browser does not let Sheaf keep anything on this tablet: ${error instanceof Error ? error.message : error}.`;
+    render(<Closed words={words} />, root);
     return;
   }
   const api = createApi({ heard: createLink(queue).heard });
@@ -158,10 +171,10 @@ async function start(): Promise<void> {
   runErrands(queue, app);
 }
 
-const Closed = ({ words }: { words: string }) => (
+const Closed = ({ title = 'Please reload', words }: { title?: string; words: string }) => (
   <main class="sign-in" id="main">
     <div class="card sign-in-card">
-      <h1>Please reload</h1>
+      <h1>{title}</h1>
       <p>{words} Nothing that is queued is lost.</p>
       <button type="button" class="button primary wide" onClick={() => location.reload()}>
         Reload
