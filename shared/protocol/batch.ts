@@ -108,6 +108,8 @@ export const GroupRow = v.object({
   failed_sheets: v.number(),
   /** ok, or why a person must look: no-cover, unreadable-cover, no-task; suspect-key: another key fits better */
   state: v.picklist(['ok', 'no-cover', 'unreadable-cover', 'no-task', 'suspect-key']),
+  /** what the wrong-key detector says, in words */
+  suspicion: v.nullable(v.string()),
 });
 export type GroupRow = v.InferOutput<typeof GroupRow>;
 export const GroupList = v.object({ items: v.array(GroupRow) });

@@ -13,6 +13,7 @@ export const PROBLEMS = {
   UNAUTHORIZED: { status: 401, title: 'Sign in first' },
   REFRESH_REUSED: { status: 401, title: 'This session was ended' },
   PASSWORD_CHANGE_REQUIRED: { status: 403, title: 'Choose your own password first' },
+  SECOND_PERSON: { status: 403, title: 'Somebody else has to confirm this' },
   FORBIDDEN: { status: 403, title: 'Your role does not allow this' },
   NOT_FOUND: { status: 404, title: 'There is no such thing' },
   UPLOAD_NOT_FOUND: { status: 404, title: 'There is no such upload' },

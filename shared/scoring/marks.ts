@@ -1,0 +1,54 @@
+// What scoring needs of a sheet, and nothing else: a few hundred letters instead of the whole reading. It is kept beside
+// the reading, so that a changed key scores a batch again without a reading being parsed or an image being opened.
+import type { FieldReading, SheetReading } from '../protocol/reading.ts';
+
+export interface Marks {
+  /** as read, '_' a blank and '?' a doubly marked column; null when there is none or it is blank */
+  roll: string | null;
+  /** null when there is none, or not exactly one is marked */
+  variant: string | null;
+  /** by question from the first on: '' blank, 'B', 'A|C'; null where the sheet has no such question */
+  values: readonly (string | null)[];
+  /** fields that the engine doubts, roll and variant among them */
+  doubtful: number;
+  /** the variant is one of them */
+  variant_doubtful: boolean;
+}
+
+/** Several marks where one is meant, or a column of a number with several. */
+export const several = (value: string): boolean => value.includes('|') || value.includes('?');
+
+export const questionOf = (label: string): number | null => {
+  const found = /^q(\d+)$/.exec(label);
+  return found ? Number(found[1]) : null;
+};
+
+export function marksOf(reading: Pick<SheetReading, 'fields'>): Marks {
+  const find = (label: string): FieldReading | undefined => reading.fields.find((field) => field.label === label);
+  const roll = find('roll')?.value ?? '';
+  const variant = find('variant');
+  const values: (string | null)[] = [];
+  for (const { label, value } of reading.fields) {
+    const question = questionOf(label);
+    if (question === null) continue;
+    while (values.length < question) values.push(null);
+    // a number of which no column is marked is left blank like any other answer
+    values[question - 1] = /^_+$/.test(value) ? '' : value;
+  }
+  return {
+    roll: /^_*$/.test(roll) ? null : roll,
+    variant: variant && variant.value !== '' && !several(variant.value) ? variant.value : null,
+    values,
+    doubtful: reading.fields.filter((field) => field.flags.includes('doubtful')).length,
+    variant_doubtful: variant?.flags.includes('doubtful') ?? false,
+  };
+}
+
+/** A question that is not on the sheet; no value of a field is a bar alone. */
+const ABSENT = '|';
+
+/** Values as one line of text. No option holds a space, so that one may stand between two. */
+export const packValues = (values: Marks['values']): string => values.map((value) => value ?? ABSENT).join(' ');
+/** The line of a sheet without questions is empty, and so is that of one blank question: `count` tells them apart. */
+export const unpackValues = (text: string, count: number): (string | null)[] =>
+  count === 0 ? [] : text.split(' ').map((value) => (value === ABSENT ? null : value));
