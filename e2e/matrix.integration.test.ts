@@ -240,9 +240,13 @@ async function addKey(author: Person, centre: string | null): Promise<string> {
         version: 1,
         state: 'published',
         content: JSON.stringify(content),
+        rev: 1,
         created_by: author.user_id,
+        edited_by: author.user_id,
         published_by: author.user_id,
         created_at: Date.now(),
+        edited_at: Date.now(),
+        published_at: Date.now(),
       },
     ]),
   );

@@ -7,6 +7,7 @@ import { openDatabase } from './adapters/open-database.ts';
 import { briefConnection, openQueues, queueOptions, workerConnection } from './adapters/redis.ts';
 import { loadConfig } from './config.ts';
 import { onEnd, report } from './ending.ts';
+import { rescoreAsked } from './keys/rescore.ts';
 import { BATCH_QUEUE, type BatchJob, createHandlers, PAGE_QUEUE, type PageJob, reconcile } from './pipeline/flow.ts';
 import { createAnnounce } from './progress/announce.ts';
 import { templatesOf } from './templates.ts';
@@ -60,7 +61,12 @@ for (const worker of workers) {
 
 let reconciling: Promise<void> = Promise.resolve();
 const reconciler = setInterval(() => {
-  reconciling = reconciling.then(() => reconcile(db, queues)).catch(() => undefined);
+  reconciling = reconciling
+    .then(() => reconcile(db, queues))
+    .catch(() => undefined)
+    // What the API was to score again when it ended, or what has been loaded since.
+    .then(() => rescoreAsked(db))
+    .then(() => undefined, report);
 }, RECONCILE_MS);
 
 onEnd(async () => {

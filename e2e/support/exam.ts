@@ -7,7 +7,7 @@ import { parseCsv } from '../../server/cli/csv.ts';
 import { type SamplePage, type SampleSize, sampleBatch } from '../../shared/corpus/sample.ts';
 import { SheetList } from '../../shared/protocol/batch.ts';
 import { OMITTED } from '../../shared/protocol/export.ts';
-import { KeyAnswer, type NewTask, TaskAnswer } from '../../shared/protocol/key.ts';
+import { KeyAnswer, type NewTask, PublishAnswer, TaskAnswer } from '../../shared/protocol/key.ts';
 
 const JPEG_QUALITY = 80;
 
@@ -50,6 +50,7 @@ export async function announceExam(client: Client, { tasks, template_id }: Exam)
   for (const { task_id, key } of tasks) {
     const key_id = `key-${task_id}`;
     await client.call(KeyAnswer, 'POST', '/api/answer-keys', { key_id, content: key });
+    await client.call(PublishAnswer, 'POST', `/api/answer-keys/${key_id}/publish`);
     const task: NewTask = { task_id, exam: 'Spring exam', centre: 'North centre', template_id, key_id };
     await client.call(TaskAnswer, 'POST', '/api/tasks', task);
   }

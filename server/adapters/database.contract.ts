@@ -45,9 +45,13 @@ const ROWS: Schema = {
     version: 1,
     state: 'draft',
     content: '{}',
+    rev: 1,
     created_by: 'u',
+    edited_by: 'u',
     published_by: null,
     created_at: 1,
+    edited_at: LATE,
+    published_at: null,
   },
   tasks: {
     task_id: '00000001',
@@ -133,6 +137,8 @@ const ROWS: Schema = {
     sheets: 2,
     failed_sheets: 0,
     state: 'ok',
+    suspicion: AWKWARD,
+    confirmed_key: null,
   },
   pages: {
     sheet_id: 7_000_001,
@@ -164,6 +170,15 @@ const ROWS: Schema = {
     content: JSON.stringify({ fills: 'x'.repeat(100_000), text: AWKWARD }),
     created_at: 1,
   },
+  marks: {
+    sheet_id: 7_000_001,
+    roll: null,
+    variant: '',
+    questions: 3,
+    choices: ' A|C |',
+    doubtful: 0,
+    variant_doubtful: 1,
+  },
   results: {
     sheet_id: 7_000_001,
     batch_id: 'b',
@@ -179,6 +194,7 @@ const ROWS: Schema = {
     blank: 3,
     multiple: 4,
     doubtful: 5,
+    unscored: null,
   },
   answers: {
     sheet_id: 7_000_001,
@@ -186,10 +202,8 @@ const ROWS: Schema = {
     value: '',
     confidence: 0.1 + 0.2,
     flags: '',
-    accepted: null,
-    correct: null,
-    points: -1 / 3,
   },
+  rescores: { batch_id: 'b', reason: AWKWARD, user_id: null, requested_at: LATE },
   events: { batch_id: 'b', seq: 1, type: 'progress', data: AWKWARD, at: LATE },
   corrections: {
     correction_id: 'co',
@@ -227,9 +241,6 @@ const ANSWER_COLUMNS = [
   'value',
   'confidence',
   'flags',
-  'accepted',
-  'correct',
-  'points',
 ] as const satisfies readonly (keyof AnswersTable)[];
 
 /** Answers of 200 sheets of 100 questions, with every kind of value a field may have. */
@@ -240,9 +251,6 @@ const answers = (firstSheet: number): AnswersTable[] =>
     value: ['A', '', 'A|C', 'a,"b"', '\\N', 'é日𝄞', 'two\nlines', 'NULL', ' x ', 'C:\\t\r'][i % 10] ?? '',
     confidence: i / 19_999,
     flags: i % 7 === 0 ? 'faint doubtful' : '',
-    accepted: i % 3 === 0 ? null : 'B',
-    correct: i % 3 === 0 ? null : i % 2 === 0 ? 1 : 0,
-    points: i % 3 === 0 ? null : -i / 3,
   }));
 
 const csv = (rows: readonly AnswersTable[], lineEnd: string): string => {
@@ -583,7 +591,19 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         expect(await load('')).toBe(0);
       });
 
-      test('columns may come in another order, and those left out are NULL', async () => {
+      test('NULL stays apart from empty text, and columns left out are NULL', async () => {
+        const path = await file('70000,b,"",\\N,-0.333333333333333,0,0,0\n');
+        const columns = ['sheet_id', 'batch_id', 'roll', 'variant', 'score', 'blank', 'multiple', 'doubtful'] as const;
+        expect(await db.write((tx) => db.bulkLoad(tx, 'results', columns, path))).toBe(1);
+        const row = await db.sql
+          .selectFrom('results')
+          .select(['roll', 'variant', 'score', 'max_score', 'key_id'])
+          .where('sheet_id', '=', 70_000)
+          .executeTakeFirst();
+        expect(row).toEqual({ roll: '', variant: null, score: -0.333333333333333, max_score: null, key_id: null });
+      });
+
+      test('columns may come in another order', async () => {
         const path = await file('x,0.5,2,30000,""');
         const loaded = await db.write((tx) =>
           db.bulkLoad(tx, 'answers', ['value', 'confidence', 'question', 'sheet_id', 'flags'], path),
@@ -596,9 +616,6 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
             value: 'x',
             confidence: 0.5,
             flags: '',
-            accepted: null,
-            correct: null,
-            points: null,
           },
         ]);
       });
@@ -612,15 +629,15 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
       });
 
       test.each([
-        ['a key that is there twice', '50000,1,A,1,,\\N,\\N,\\N\n50000,1,B,1,,\\N,\\N,\\N\n'],
-        ['NULL where there must be a value', '50000,1,\\N,1,,\\N,\\N,\\N\n'],
-        ['text where a number belongs', '50000,1,A,high,,\\N,\\N,\\N\n'],
-        ['nothing where a number belongs', '50000,1,A,,,\\N,\\N,\\N\n'],
-        ['a field too few', '50000,1,A,1,,\\N,\\N,\\N\n50000,2,A,1,,\\N,\\N\n'],
-        ['a field too many', '50000,1,A,1,,\\N,\\N,\\N,\n'],
-        ['a quote that never closes', '50000,1,A,1,,\\N,\\N,\\N\n50000,2,"A,1,,\\N,\\N,\\N\n'],
+        ['a key that is there twice', '50000,1,A,1,""\n50000,1,B,1,""\n'],
+        ['NULL where there must be a value', '50000,1,\\N,1,""\n'],
+        ['text where a number belongs', '50000,1,A,high,""\n'],
+        ['nothing where a number belongs', '50000,1,A,,""\n'],
+        ['a field too few', '50000,1,A,1,""\n50000,2,A,1\n'],
+        ['a field too many', '50000,1,A,1,"",\n'],
+        ['a quote that never closes', '50000,1,A,1,""\n50000,2,"A,1,""\n'],
       ])('a file with %s is refused whole', async (_, text) => {
-        await expect(load(`50000,9,A,1,,\\N,\\N,\\N\n${text}`)).rejects.toThrow();
+        await expect(load(`50000,9,A,1,""\n${text}`)).rejects.toThrow();
         expect(await stored(50_000)).toEqual([]);
       });
 

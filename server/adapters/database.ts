@@ -69,9 +69,15 @@ export interface AnswerKeysTable {
   /** draft or published; a published version never changes */
   state: string;
   content: string;
+  /** counts the edits of a draft */
+  rev: number;
   created_by: string | null;
+  /** who changed it last: somebody else publishes it */
+  edited_by: string | null;
   published_by: string | null;
   created_at: number;
+  edited_at: number;
+  published_at: number | null;
 }
 export interface TasksTable {
   task_id: string;
@@ -172,7 +178,12 @@ export interface SheetGroupsTable {
   first_page: number;
   sheets: number;
   failed_sheets: number;
+  /** ok, no-cover, unreadable-cover, no-task or suspect-key */
   state: string;
+  /** JSON of what the wrong-key detector found, null when nothing */
+  suspicion: string | null;
+  /** `key@version` whose scores a supervisor has let stand */
+  confirmed_key: string | null;
 }
 export interface PagesTable {
   /** batch_no × 1,000,000 + page_index */
@@ -211,6 +222,18 @@ export interface ReadingsTable {
   content: string;
   created_at: number;
 }
+/** What scoring needs of a sheet, a few hundred bytes: the reading's marks. See shared/scoring/marks.ts. */
+export interface MarksTable {
+  sheet_id: number;
+  roll: string | null;
+  variant: string | null;
+  questions: number;
+  /** packed: see packValues */
+  choices: string;
+  doubtful: number;
+  variant_doubtful: Flag;
+}
+/** A pure function of marks and key version: replaced whenever either changes. */
 export interface ResultsTable {
   sheet_id: number;
   batch_id: string;
@@ -226,7 +249,10 @@ export interface ResultsTable {
   blank: number | null;
   multiple: number | null;
   doubtful: number;
+  /** why there is no score */
+  unscored: string | null;
 }
+/** What was read, one row an answer. What it earns is worked out from the result's key version when it is asked for. */
 export interface AnswersTable {
   sheet_id: number;
   question: number;
@@ -234,9 +260,14 @@ export interface AnswersTable {
   confidence: number;
   /** names joined by a space, '' for none */
   flags: string;
-  accepted: string | null;
-  correct: Flag | null;
-  points: number | null;
+}
+/** Batches whose sheets are to be scored again; written in the transaction that makes it so. */
+export interface RescoresTable {
+  batch_id: string;
+  /** what made it so, for the audit: `key:physics@2` */
+  reason: string;
+  user_id: string | null;
+  requested_at: number;
 }
 export interface EventsTable {
   batch_id: string;
@@ -302,8 +333,10 @@ export interface Schema {
   sheet_groups: SheetGroupsTable;
   pages: PagesTable;
   readings: ReadingsTable;
+  marks: MarksTable;
   results: ResultsTable;
   answers: AnswersTable;
+  rescores: RescoresTable;
   events: EventsTable;
   corrections: CorrectionsTable;
   sequences: SequencesTable;

@@ -80,8 +80,9 @@ export const MIGRATIONS: readonly Migration[] = [
         template_id ${id} not null, version ${int} not null, content ${text} not null, created_by ${id},
         created_at ${int} not null, primary key (template_id, version)) ${table}`,
       `create table answer_keys (
-        key_id ${id} not null, version ${int} not null, state ${id} not null, content ${text} not null, created_by ${id},
-        published_by ${id}, created_at ${int} not null, primary key (key_id, version)) ${table}`,
+        key_id ${id} not null, version ${int} not null, state ${id} not null, content ${text} not null, rev ${int} not null,
+        created_by ${id}, edited_by ${id}, published_by ${id}, created_at ${int} not null, edited_at ${int} not null,
+        published_at ${int}, primary key (key_id, version)) ${table}`,
       `create table tasks (
         task_id ${id} not null primary key, exam_id ${id} not null, centre_id ${id} not null, packet ${line},
         template_id ${id} not null, template_version ${int} not null, key_id ${id}, expected_count ${int},
@@ -126,7 +127,7 @@ export const MIGRATIONS: readonly Migration[] = [
       `create table sheet_groups (
         batch_id ${id} not null, group_index ${int} not null, task_id ${id}, cover_page ${int},
         first_page ${int} not null, sheets ${int} not null, failed_sheets ${int} not null, state ${id} not null,
-        primary key (batch_id, group_index)) ${keyed}`,
+        suspicion ${text}, confirmed_key ${line}, primary key (batch_id, group_index)) ${keyed}`,
       'create index sheet_groups_task on sheet_groups (task_id)',
       `create table pages (
         sheet_id ${int} not null primary key, batch_id ${id} not null, page_index ${int} not null, name ${text} not null,
@@ -139,15 +140,21 @@ export const MIGRATIONS: readonly Migration[] = [
         sheet_id ${int} not null primary key, engine_version ${int} not null, template_id ${id},
         template_version ${int}, image_sha256 ${id} not null, content ${text} not null, created_at ${int} not null)
         ${table}`,
+      `create table marks (
+        sheet_id ${int} not null primary key, roll ${id}, variant ${id}, questions ${int} not null, choices ${text} not null,
+        doubtful ${int} not null, variant_doubtful ${int} not null) ${table}`,
       `create table results (
         sheet_id ${int} not null primary key, batch_id ${id} not null, task_id ${id}, key_id ${id}, key_version ${int},
         roll ${id}, variant ${id}, score ${real}, max_score ${real}, correct ${int}, wrong ${int}, blank ${int},
-        multiple ${int}, doubtful ${int} not null) ${table}`,
+        multiple ${int}, doubtful ${int} not null, unscored ${id}) ${table}`,
       'create index results_batch on results (batch_id)',
       'create index results_task on results (task_id)',
       `create table answers (
         sheet_id ${int} not null, question ${int} not null, value ${id} not null, confidence ${real} not null,
-        flags ${id} not null, accepted ${id}, correct ${int}, points ${real}, primary key (sheet_id, question)) ${keyed}`,
+        flags ${id} not null, primary key (sheet_id, question)) ${keyed}`,
+      `create table rescores (
+        batch_id ${id} not null primary key, reason ${line} not null, user_id ${id}, requested_at ${int} not null)
+        ${table}`,
 
       `create table events (
         batch_id ${id} not null, seq ${int} not null, type ${id} not null, data ${text} not null, at ${int} not null,

@@ -2,6 +2,7 @@
 import type { BatchesTable, Database, Tx, UploadsTable } from '../adapters/database.ts';
 import { audit, by } from '../audit.ts';
 import type { User } from '../auth/sessions.ts';
+import { scopeOf } from '../changes.ts';
 import { refuse } from '../problem.ts';
 import type { Blobs } from '../uploads/blobs.ts';
 
@@ -44,9 +45,11 @@ export async function purgeBatch(db: Database, blobs: Blobs, user: User, batch: 
     const sheets = tx.selectFrom('pages').select('sheet_id').where('batch_id', '=', batch_id);
     await tx.deleteFrom('answers').where('sheet_id', 'in', sheets).execute();
     await tx.deleteFrom('readings').where('sheet_id', 'in', sheets).execute();
+    await tx.deleteFrom('marks').where('sheet_id', 'in', sheets).execute();
     for (const { upload_id } of uploads) await tx.deleteFrom('chunks').where('upload_id', '=', upload_id).execute();
     for (const table of [
       'results',
+      'rescores',
       'corrections',
       'pages',
       'sheet_groups',
@@ -57,6 +60,8 @@ export async function purgeBatch(db: Database, blobs: Blobs, user: User, batch: 
     ] as const) {
       await tx.deleteFrom(table).where('batch_id', '=', batch_id).execute();
     }
+    await tx.deleteFrom('changes').where('scope', '=', scopeOf(batch_id)).execute();
+    await tx.deleteFrom('sequences').where('scope', '=', scopeOf(batch_id)).execute();
     await audit(db, tx, {
       ...by(user),
       action: 'batch.purge',
@@ -76,6 +81,7 @@ export async function purgeBatch(db: Database, blobs: Blobs, user: User, batch: 
 export async function forgetPages(tx: Tx, batchId: string): Promise<void> {
   const sheets = tx.selectFrom('pages').select('sheet_id').where('batch_id', '=', batchId);
   await tx.deleteFrom('readings').where('sheet_id', 'in', sheets).execute();
+  await tx.deleteFrom('marks').where('sheet_id', 'in', sheets).execute();
   await tx.deleteFrom('results').where('batch_id', '=', batchId).execute();
   await tx.deleteFrom('pages').where('batch_id', '=', batchId).execute();
   await tx

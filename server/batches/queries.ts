@@ -18,6 +18,7 @@ import { chunkCount } from '../../shared/protocol/upload.ts';
 import type { BatchesTable, Database } from '../adapters/database.ts';
 import { visible } from '../auth/access.ts';
 import type { User } from '../auth/sessions.ts';
+import { createJudge } from '../keys/judge.ts';
 import { refuse } from '../problem.ts';
 import { iso } from '../progress/log.ts';
 import { verifiedCount } from '../uploads/ledger.ts';
@@ -165,11 +166,12 @@ export async function listGroups(db: Database, batch: BatchesTable): Promise<Gro
     .where('batch_id', '=', batch.batch_id)
     .orderBy('group_index')
     .execute();
-  return groups.map(({ batch_id: _, group_index, ...group }) => ({
+  return groups.map(({ batch_id: _, group_index, suspicion, confirmed_key: __, ...group }) => ({
     ...group,
     group_id: groupId(batch, group_index),
     index: group_index,
     state: group.state as GroupRow['state'],
+    suspicion: suspicion === null ? null : (JSON.parse(suspicion) as { message: string }).message,
   }));
 }
 
@@ -200,6 +202,7 @@ const SHEET_COLUMNS = [
   'blank',
   'multiple',
   'doubtful',
+  'unscored',
 ] as const;
 
 interface SheetColumns {
@@ -219,6 +222,7 @@ interface SheetColumns {
   blank: number | null;
   multiple: number | null;
   doubtful: number | null;
+  unscored: string | null;
 }
 
 const sheetRow = (batch: BatchesTable, { state, group_index, ...sheet }: SheetColumns): SheetRow => ({
@@ -227,6 +231,7 @@ const sheetRow = (batch: BatchesTable, { state, group_index, ...sheet }: SheetCo
   status: state === 'done' ? 'read' : state === 'failed' ? 'failed' : 'waiting',
   group_id: group_index === null ? null : groupId(batch, group_index),
   doubtful: sheet.doubtful ?? 0,
+  unscored: sheet.unscored as SheetRow['unscored'],
   provisional: !hasEnded(batch.status),
 });
 
@@ -270,7 +275,7 @@ export async function sheetDetail(db: Database, batch: BatchesTable, sheetId: st
   const page = await findPage(db, batch, sheetId);
   const sheet = await sheetsOf(db, batch)
     .select(SHEET_COLUMNS)
-    .select('key_version')
+    .select(['key_id', 'key_version'])
     .where('pages.sheet_id', '=', page.sheet_id)
     .executeTakeFirst();
   if (!sheet) return noSheet(batch, sheetId);
@@ -285,7 +290,8 @@ export async function sheetDetail(db: Database, batch: BatchesTable, sheetId: st
     .where('sheet_id', '=', page.sheet_id)
     .orderBy('question')
     .execute();
-  const { key_version, ...columns } = sheet;
+  const { key_id, key_version, ...columns } = sheet;
+  const judged = await createJudge(db)(sheet, answers);
   return {
     ...sheetRow(batch, columns),
     key_version,
@@ -293,10 +299,11 @@ export async function sheetDetail(db: Database, batch: BatchesTable, sheetId: st
     image_sha256: reading?.image_sha256 ?? null,
     engine_version: reading?.engine_version ?? null,
     reading: reading ? (JSON.parse(reading.content) as Reading) : null,
-    answers: answers.map(({ sheet_id: _, flags, correct, ...answer }) => ({
-      ...answer,
+    answers: answers.map(({ value, confidence, flags }, i) => ({
+      value,
+      confidence,
       flags: (flags ? flags.split(' ') : []) as SheetDetail['answers'][number]['flags'],
-      correct: correct === null ? null : correct === 1,
+      ...judged[i]!,
     })),
   };
 }

@@ -30,6 +30,7 @@ const sheet: SheetRow = {
   blank: 1,
   multiple: 1,
   doubtful: 0,
+  unscored: null,
   provisional: false,
   error_message: null,
 };

@@ -11,7 +11,7 @@ import type { BatchDetail, SheetRow } from '../../shared/protocol/batch.ts';
 import { SheetList } from '../../shared/protocol/batch.ts';
 import { OMITTED } from '../../shared/protocol/export.ts';
 import type { NewTask } from '../../shared/protocol/key.ts';
-import { KeyAnswer, TaskAnswer } from '../../shared/protocol/key.ts';
+import { KeyAnswer, PublishAnswer, TaskAnswer } from '../../shared/protocol/key.ts';
 import { BatchProgress, ProgressEvent } from '../../shared/protocol/stream.ts';
 import { MB } from '../../shared/protocol/upload.ts';
 import { encodeJpeg } from '../adapters/decode.ts';
@@ -123,6 +123,18 @@ async function exists(client: Client, address: string): Promise<boolean> {
   return response.ok;
 }
 
+/** A fresh Sheaf has one account, which may publish what it made. Where there are more, one of them has to. */
+async function publish(client: Client, key_id: string): Promise<void> {
+  try {
+    await client.call(PublishAnswer, 'POST', `/api/answer-keys/${key_id}/publish`);
+  } catch (error) {
+    if (!(error instanceof ApiRefusal) || error.status !== 403) throw error;
+    throw new Refusal(
+      `The demo's key ${key_id} waits for a second supervisor: publish it as somebody else, or give the demo a folder of its own with SHEAF_DATA=folder.`,
+    );
+  }
+}
+
 /** A second demo meets the tasks of the first: they are the same. */
 async function makeTasks(client: Client, { tasks, template }: SampleBatch): Promise<void> {
   for (const { task_id, key } of tasks) {
@@ -131,6 +143,7 @@ async function makeTasks(client: Client, { tasks, template }: SampleBatch): Prom
     if (!(await exists(client, `/api/answer-keys/${key_id}`))) {
       await client.call(KeyAnswer, 'POST', '/api/answer-keys', { key_id, content: key });
     }
+    await publish(client, key_id);
     const task: NewTask = { task_id, exam: 'Demo exam', centre: 'Demo centre', template_id: template.id, key_id };
     await client.call(TaskAnswer, 'POST', '/api/tasks', task);
   }

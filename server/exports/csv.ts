@@ -1,8 +1,9 @@
 // Results as CSV: wide, one row a sheet, or long, one row an answer. RFC 4180, comma, CRLF, UTF-8, rows in page order.
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-import { OMITTED } from '../../shared/protocol/export.ts';
+import { NOT_ADMINISTERED, OMITTED, VOID } from '../../shared/protocol/export.ts';
 import type { BatchesTable, Database } from '../adapters/database.ts';
+import { createJudge } from '../keys/judge.ts';
 
 const SHEETS_AT_ONCE = 200;
 
@@ -29,6 +30,7 @@ const SHEET_HEAD = [
   'blank',
   'multiple',
   'doubtful',
+  'unscored',
   'key_id',
   'key_version',
   'engine_version',
@@ -48,6 +50,7 @@ const ANSWER_HEAD = [
   'accepted',
   'correct',
   'points',
+  'outcome',
 ];
 
 const answerStatus = (value: string): string =>
@@ -64,6 +67,7 @@ export async function writeExport(
   const write = async (text: string): Promise<void> => {
     if (text && !out.write(text)) await once(out, 'drain', { signal });
   };
+  const judge = createJudge(db);
   const questions = await mostQuestions(db, batch);
   const numbers = Array.from({ length: questions }, (_, i) => i + 1);
   const width = String(questions).length;
@@ -90,6 +94,7 @@ export async function writeExport(
         'blank',
         'multiple',
         'doubtful',
+        'unscored',
         'key_id',
         'key_version',
         'engine_version',
@@ -124,9 +129,15 @@ export async function writeExport(
     let text = '';
     for (const s of sheets) {
       const own = bySheet.get(s.sheet_id) ?? [];
+      const judged = new Map((await judge(s, own)).map((one) => [one.question, one]));
       if (format === 'wide') {
         const status = s.state === 'failed' ? 'failed' : 'read';
-        const value = new Map(own.map((a) => [a.question, a.value === '' ? OMITTED : a.value]));
+        const value = new Map(
+          own.map((a) => [
+            a.question,
+            judged.get(a.question)?.outcome === 'void' ? VOID : a.value === '' ? OMITTED : a.value,
+          ]),
+        );
         text += row([
           s.sheet_id,
           s.page_index,
@@ -142,14 +153,16 @@ export async function writeExport(
           s.blank,
           s.multiple,
           s.doubtful,
+          s.unscored,
           s.key_id && guarded(s.key_id),
           s.key_version,
           s.engine_version,
           s.image_sha256,
-          ...numbers.map((n) => value.get(n) ?? ''),
+          ...numbers.map((n) => value.get(n) ?? NOT_ADMINISTERED),
         ]);
       } else {
         for (const a of own) {
+          const { accepted = null, correct = null, points = null, outcome = 'outside' } = judged.get(a.question) ?? {};
           text += row([
             s.sheet_id,
             s.page_index,
@@ -161,9 +174,10 @@ export async function writeExport(
             answerStatus(a.value),
             Math.round(a.confidence * 1e6) / 1e6,
             a.flags,
-            a.accepted,
-            a.correct,
-            a.points,
+            accepted,
+            correct === null ? null : Number(correct),
+            points,
+            outcome,
           ]);
         }
       }

@@ -7,6 +7,7 @@ import { refuse } from '../problem.ts';
 import { auditRoutes } from './audit.ts';
 import { authRoutes } from './auth.ts';
 import { batchRoutes } from './batches.ts';
+import { keyRoutes } from './keys.ts';
 import { createRoutes, problems, type Routes } from './routes.ts';
 import { type StreamDeps, streamRoutes } from './stream.ts';
 import { type UploadRouteDeps, uploadRoutes } from './uploads.ts';
@@ -44,6 +45,7 @@ export function createApp(deps: AppDeps): { app: Express; routes: Routes } {
   authRoutes(routes, deps.sessions);
   uploadRoutes(routes, deps);
   batchRoutes(routes, deps);
+  keyRoutes(routes, deps);
   streamRoutes(routes, deps);
   userRoutes(routes, deps);
   auditRoutes(routes, deps);

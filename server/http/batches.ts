@@ -1,9 +1,8 @@
-// What the office asks for: lists, one batch, its groups and sheets, images, exports; the bin; tasks and keys.
+// What the office asks for: lists, one batch, its groups and sheets, images, exports; the bin.
 import { once } from 'node:events';
 import type { Request } from 'express';
 import * as v from 'valibot';
 import { BatchQuery, ReprocessForm, SheetQuery } from '../../shared/protocol/batch.ts';
-import { NewKey, NewTask } from '../../shared/protocol/key.ts';
 import type { BatchesTable, Database } from '../adapters/database.ts';
 import { audit, by } from '../audit.ts';
 import type { RouteKey } from '../auth/access.ts';
@@ -20,7 +19,6 @@ import {
   listSheets,
   sheetDetail,
 } from '../batches/queries.ts';
-import { findKey, findTask, publishKey, saveTask } from '../batches/tasks.ts';
 import { writeExport } from '../exports/csv.ts';
 import { refuse } from '../problem.ts';
 import type { Announce } from '../progress/announce.ts';
@@ -179,28 +177,5 @@ export function batchRoutes(routes: Routes, { db, blobs, announce, wake }: Batch
     const batch = await findVisible(db, user, String(req.params.batch_id));
     await restoreBatch(db, user, batch);
     res.json(await batchDetail(db, await findVisible(db, user, batch.batch_id)));
-  });
-
-  routes.on('POST /api/answer-keys', async (req, res, { user }) => {
-    const key = parse(NewKey, req.body, 'answer key');
-    res.status(201).json(await publishKey(db, user, key.key_id, key.content));
-  });
-  routes.on('GET /api/answer-keys/:key_id', async (req, res, { user }) => {
-    res.json(await findKey(db, user, String(req.params.key_id)));
-  });
-  routes.on('POST /api/tasks', async (req, res, { user }) => {
-    res.status(201).json(await saveTask(db, user, parse(NewTask, req.body, 'task')));
-  });
-  routes.on('GET /api/tasks/:task_id', async (req, res, { user }) => {
-    res.json(await findTask(db, user, String(req.params.task_id)));
-  });
-  routes.on('GET /api/templates', async (_req, res) => {
-    const rows = await db.sql
-      .selectFrom('templates')
-      .select(['template_id', 'version'])
-      .orderBy('template_id')
-      .orderBy('version')
-      .execute();
-    res.json({ items: rows });
   });
 }

@@ -26,6 +26,8 @@ export function groupPages(pages: readonly PageSeen[], typedTask: string | null)
       sheets: 0,
       failed_sheets: 0,
       state,
+      suspicion: null,
+      confirmed_key: null,
     };
     groups.push(group);
     return group;

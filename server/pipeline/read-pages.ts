@@ -5,7 +5,8 @@ import { createHash } from 'node:crypto';
 import { ENGINE_VERSION, readPage } from '../../shared/omr/read-page.ts';
 import type { Reading } from '../../shared/protocol/reading.ts';
 import type { LoggedEvent } from '../../shared/protocol/stream.ts';
-import { scoreSheet } from '../../shared/scoring/score.ts';
+import { marksOf, packValues } from '../../shared/scoring/marks.ts';
+import { scorer } from '../../shared/scoring/score.ts';
 import type { Template } from '../../shared/template/template.ts';
 import type { PagesTable, Tx } from '../adapters/database.ts';
 import { isActive } from '../batches/life.ts';
@@ -229,7 +230,19 @@ async function keepReading(
   ]);
   if (!sheet) return;
   // Unscored until the final load, so that the office sees whose sheets have come.
-  const { roll, variant, correct: _, ...seen } = scoreSheet(sheet, null);
+  const marks = marksOf(sheet);
+  const { roll, variant, blank, multiple, doubtful, unscored } = scorer(null).score(marks);
+  await db.upsert(tx, 'marks', [
+    {
+      sheet_id: page.sheet_id,
+      roll,
+      variant,
+      questions: marks.values.length,
+      choices: packValues(marks.values),
+      doubtful: marks.doubtful,
+      variant_doubtful: marks.variant_doubtful ? 1 : 0,
+    },
+  ]);
   await db.upsert(tx, 'results', [
     {
       sheet_id: page.sheet_id,
@@ -243,9 +256,10 @@ async function keepReading(
       max_score: null,
       correct: null,
       wrong: null,
-      blank: seen.blank,
-      multiple: seen.multiple,
-      doubtful: seen.doubtful,
+      blank,
+      multiple,
+      doubtful,
+      unscored,
     },
   ]);
 }

@@ -1,17 +1,17 @@
-// From readings to rows of record: each sheet's marks against its task's key. Collecting counts what was read, the CSV
-// files hold every row exactly as the database will, and the load takes them in one transaction: results of record
-// appear whole or not at all.
+// From readings to rows of record: each sheet's marks against its task's key, after the wrong-key detector has looked at
+// its packet. Collecting counts what was read, the CSV files hold every row exactly as the database will, and the load
+// takes them in one transaction: results of record appear whole or not at all. How a sheet is scored is in keys/.
 
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { access, mkdir, rename, rm } from 'node:fs/promises';
+import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { finished } from 'node:stream/promises';
-import type { KeyContent } from '../../shared/protocol/key.ts';
 import type { Reading } from '../../shared/protocol/reading.ts';
 import type { Stage } from '../../shared/protocol/stage.ts';
-import { scoreSheet } from '../../shared/scoring/score.ts';
-import type { AnswersTable, BatchesTable, Database, ResultsTable } from '../adapters/database.ts';
+import { marksOf, questionOf } from '../../shared/scoring/marks.ts';
+import type { AnswersTable, BatchesTable, ResultsTable, Tx } from '../adapters/database.ts';
+import { keyring, keysOf, type StoredSuspicion, scoreBatch, sheetsToScore } from '../keys/rescore.ts';
 import { beginStage, endStage, tell } from '../progress/log.ts';
 import type { Step, StepDeps } from './steps.ts';
 
@@ -30,6 +30,7 @@ const RESULT_COLUMNS = [
   'blank',
   'multiple',
   'doubtful',
+  'unscored',
 ] as const satisfies readonly (keyof ResultsTable)[];
 const ANSWER_COLUMNS = [
   'sheet_id',
@@ -37,9 +38,6 @@ const ANSWER_COLUMNS = [
   'value',
   'confidence',
   'flags',
-  'accepted',
-  'correct',
-  'points',
 ] as const satisfies readonly (keyof AnswersTable)[];
 
 /** One RFC 4180 line; NULL is an unquoted \N, which no quoted text can be mistaken for. */
@@ -83,32 +81,8 @@ export const collect: Step = async (batch, deps) => {
   return 'done';
 };
 
-interface KeyOfTask {
-  key_id: string;
-  version: number;
-  content: KeyContent;
-}
-
-/** The newest published key of each task, by task id. */
-export async function keysOf(db: Database, taskIds: readonly string[]): Promise<Map<string, KeyOfTask>> {
-  if (taskIds.length === 0) return new Map();
-  const rows = await db.sql
-    .selectFrom('tasks')
-    .innerJoin('answer_keys', 'answer_keys.key_id', 'tasks.key_id')
-    .select(['task_id', 'answer_keys.key_id', 'version', 'content'])
-    .where('task_id', 'in', taskIds)
-    .where('state', '=', 'published')
-    .orderBy('version')
-    .execute();
-  return new Map(
-    rows.map((row) => [
-      row.task_id,
-      { key_id: row.key_id, version: row.version, content: JSON.parse(row.content) as KeyContent },
-    ]),
-  );
-}
-
 const SHEETS_AT_ONCE = 250;
+const SUSPICIONS = 'suspicions.json';
 
 async function writeFiles(batch: BatchesTable, deps: StepDeps): Promise<{ sheets: number; answers: number }> {
   const { db, workFolder } = deps;
@@ -121,18 +95,20 @@ async function writeFiles(batch: BatchesTable, deps: StepDeps): Promise<{ sheets
   const put = async (stream: typeof results, text: string) => {
     if (!stream.write(text)) await once(stream, 'drain');
   };
-  const count = { sheets: 0, answers: 0 };
-  const groups = await db.sql
-    .selectFrom('sheet_groups')
-    .select('task_id')
-    .where('batch_id', '=', batch.batch_id)
-    .execute();
-  const keys = await keysOf(db, [...new Set(groups.flatMap((group) => group.task_id ?? []))]);
+  const { sheets, groups } = await sheetsToScore(db.sql, batch);
+  const ring = await keyring(db.sql, [...new Set(groups.flatMap((group) => group.task_id ?? []))]);
+  const scored = await scoreBatch(sheets, groups, ring);
+  for (let from = 0; from < scored.results.length; from += SHEETS_AT_ONCE) {
+    const some = scored.results.slice(from, from + SHEETS_AT_ONCE);
+    const rows = some.map((result) => ({ batch_id: batch.batch_id, ...result }));
+    await put(results, rows.map((row) => line(RESULT_COLUMNS.map((column) => row[column]))).join(''));
+  }
+  const count = { sheets: scored.results.length, answers: 0 };
   for (let after = -1; ; ) {
     const rows = await db.sql
       .selectFrom('pages')
       .innerJoin('readings', 'readings.sheet_id', 'pages.sheet_id')
-      .select(['pages.sheet_id', 'page_index', 'task_id', 'content'])
+      .select(['pages.sheet_id', 'page_index', 'content'])
       .where('batch_id', '=', batch.batch_id)
       .where('kind', '=', 'sheet')
       .where('page_index', '>', after)
@@ -142,57 +118,46 @@ async function writeFiles(batch: BatchesTable, deps: StepDeps): Promise<{ sheets
     const last = rows.at(-1);
     if (!last) break;
     after = last.page_index;
-    let answerLines = '';
-    let resultLines = '';
+    let lines = '';
     for (const row of rows) {
       const reading = JSON.parse(row.content) as Reading;
       if (reading.kind !== 'sheet') continue;
-      const key = row.task_id === null ? undefined : keys.get(row.task_id);
-      const score = scoreSheet(reading, key?.content ?? null);
-      resultLines += line([
-        row.sheet_id,
-        batch.batch_id,
-        row.task_id,
-        key?.key_id ?? null,
-        key?.version ?? null,
-        score.roll,
-        score.variant,
-        score.score,
-        score.max_score,
-        score.correct,
-        score.wrong,
-        score.blank,
-        score.multiple,
-        score.doubtful,
-      ]);
-      for (const a of score.answers) {
-        const correct = a.correct === null ? null : Number(a.correct);
-        answerLines += line([
-          row.sheet_id,
-          a.question,
-          a.value,
-          a.confidence,
-          a.flags.join(' '),
-          a.accepted,
-          correct,
-          a.points,
-        ]);
+      const { values } = marksOf(reading);
+      for (const { label, confidence, flags } of reading.fields) {
+        const question = questionOf(label);
+        const value = question === null ? null : values[question - 1];
+        if (question === null || value == null) continue;
+        lines += line([row.sheet_id, question, value, confidence, flags.join(' ')]);
+        count.answers++;
       }
-      count.sheets++;
-      count.answers += score.answers.length;
     }
-    await put(results, resultLines);
-    await put(answers, answerLines);
+    await put(answers, lines);
   }
-  for (const [stream, name] of [
-    [results, 'results.csv'],
-    [answers, 'answers.csv'],
-  ] as const) {
+  const suspicions: [number, StoredSuspicion][] = [...scored.suspicions];
+  await writeFile(part(SUSPICIONS), JSON.stringify(suspicions));
+  for (const stream of [results, answers]) {
     stream.end();
     await finished(stream);
-    await rename(part(name), path.join(folder, name));
   }
+  // The answers last: where they are, all is.
+  for (const name of [SUSPICIONS, 'results.csv', 'answers.csv']) await rename(part(name), path.join(folder, name));
   return count;
+}
+
+/** A key that was published while the files were written: its batch is to be scored again. */
+async function isStale(tx: Tx, batch_id: string): Promise<boolean> {
+  const used = await tx
+    .selectFrom('results')
+    .select(['task_id', 'key_id', 'key_version'])
+    .distinct()
+    .where('batch_id', '=', batch_id)
+    .where('task_id', 'is not', null)
+    .execute();
+  const now = await keysOf(tx, [...new Set(used.flatMap(({ task_id }) => task_id ?? []))]);
+  return used.some(({ task_id, key_id, key_version }) => {
+    const key = now.get(task_id ?? '');
+    return (key?.key_id ?? null) !== key_id || (key?.version ?? null) !== key_version;
+  });
 }
 
 export const writeCsv: Step = async (batch, deps) => {
@@ -225,6 +190,19 @@ export const load: Step = async (batch, deps) => {
       await tx.deleteFrom('results').where('batch_id', '=', batch_id).execute();
       const sheets = await db.bulkLoad(tx, 'results', RESULT_COLUMNS, file('results.csv'));
       const answers = await db.bulkLoad(tx, 'answers', ANSWER_COLUMNS, file('answers.csv'));
+      const suspicions = JSON.parse(await readFile(file(SUSPICIONS), 'utf8')) as [number, StoredSuspicion][];
+      for (const [group_index, suspicion] of suspicions) {
+        await tx
+          .updateTable('sheet_groups')
+          .set({ state: 'suspect-key', suspicion: JSON.stringify(suspicion) })
+          .where('batch_id', '=', batch_id)
+          .where('group_index', '=', group_index)
+          .execute();
+      }
+      if (await isStale(tx, batch_id)) {
+        const reason = 'a key was published while the batch was being scored';
+        await db.upsert(tx, 'rescores', [{ batch_id, reason, user_id: null, requested_at: Date.now() }]);
+      }
       const doubtful = await tx
         .selectFrom('results')
         .select((eb) => eb.fn.countAll<number>().as('n'))
