@@ -21,7 +21,7 @@ export async function storeBuiltIns(db: Database): Promise<void> {
         user_id: null,
         action: 'template.create',
         subject: `template:${row.template_id}@${row.version}`,
-        after: { sha256: contentHash(row.content) },
+        after: { content_sha256: contentHash(row.content) },
       });
     }
   });
