@@ -94,6 +94,7 @@ test('[U2] queued without a network and sent after the browser was quit, with no
   await reading.goto(line.url);
   await reading.getByRole('link', { name: 'alone.zip' }).click();
   await reading.getByText('All 6 sheets were read').waitFor();
+  await reading.locator('.results tbody tr').nth(5).waitFor();
   expect(await reading.locator('.results tbody tr').count()).toBe(6);
   await later.close();
 });

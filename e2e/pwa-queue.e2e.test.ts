@@ -161,15 +161,13 @@ test('[U1] [U2] [U6] queued without a network, sent by the service worker with n
   await later.getByRole('link', { name: 'centre-12.zip' }).click();
   await later.getByText('All 12 sheets were read').waitFor();
   await later.locator('.log').getByText('Batch completed successfully').waitFor();
+  await later.locator('.results tbody th').nth(11).waitFor();
   const rolls = await later.locator('.results tbody th').allInnerTexts();
   const drawn = exam.scans.flatMap(({ truth }) => (truth ? [truth.roll] : []));
   expect(rolls.sort()).toEqual(drawn.sort());
-  expect(
-    await later
-      .locator('section', { has: later.locator('#groups-title') })
-      .locator('tbody tr')
-      .count(),
-  ).toBe(2);
+  const groups = later.locator('section', { has: later.locator('#groups-title') }).locator('tbody tr');
+  await groups.nth(1).waitFor();
+  expect(await groups.count()).toBe(2);
   await later.goto(`${line.url}/queue`);
   await card(later, 'centre-12.zip').getByText('Sent', { exact: true }).waitFor();
   expect(await storedBytes(later, 'centre-12.zip')).toEqual([]);
@@ -305,6 +303,7 @@ test('images for one task, several files as one batch', async () => {
   await page.getByRole('button', { name: 'Queue this batch' }).click();
   await card(page, 'sheet-0.jpg and 1 more').getByRole('link', { name: 'Open batch' }).click();
   await page.getByText('All 2 sheets were read').waitFor({ timeout: 30_000 });
+  await page.locator('.results tbody th').nth(1).waitFor();
   const rolls = await page.locator('.results tbody th').allInnerTexts();
   expect(rolls).toEqual([first?.truth?.roll, second?.truth?.roll]);
 });
