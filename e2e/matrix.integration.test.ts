@@ -177,6 +177,20 @@ async function addBatch(owner: Person, centre: string | null, state: 'open' | 's
         last_byte_at: now,
       },
     ]);
+    await db.insertNew(tx, 'sheet_groups', [
+      {
+        batch_id,
+        group_index: 0,
+        task_id: null,
+        cover_page: null,
+        first_page: 0,
+        sheets: 1,
+        failed_sheets: 0,
+        state: 'suspect-key',
+        suspicion: null,
+        confirmed_key: null,
+      },
+    ]);
     await db.insertNew(tx, 'pages', [
       {
         sheet_id,
@@ -201,7 +215,7 @@ async function addBatch(owner: Person, centre: string | null, state: 'open' | 's
       },
     ]);
   });
-  return { batch_id, upload_id, sheet_id: String(sheet_id) };
+  return { batch_id, upload_id, sheet_id: String(sheet_id), group_id: `${batchNumber}-0` };
 }
 
 let taskNumber = 20_000_000;
@@ -290,7 +304,7 @@ async function make(kind: ObjectKind, ownership: Ownership, asker: Person): Prom
     case 'task':
       return { task_id: await addTask(owner.centre ?? NORTH, null) };
     case 'key':
-      return { key_id: await addKey(owner, centre) };
+      return { key_id: await addKey(owner, centre), version: '1' };
     case 'user':
       return { user_id: owner.user_id, session_id: (await addSession(owner.user_id)).session_id };
   }
@@ -311,7 +325,10 @@ async function thing(key: RouteKey, kind: ObjectKind, ownership: Ownership, aske
 /** The same names, of things that are not there. */
 const missing = (named: Named): Named =>
   Object.fromEntries(
-    Object.entries(named).map(([name, id]) => [name, /^\d+$/.test(id) ? '99999999' : id.replace(/^.{4}/, '0000')]),
+    Object.entries(named).map(([name, id]) => [
+      name,
+      name === 'version' ? id : /^\d+$/.test(id) ? '99999999' : id.replace(/^.{4}/, '0000'),
+    ]),
   );
 
 function chunkForm({ upload_id = '' }: Named): FormData {
@@ -327,6 +344,12 @@ function chunkForm({ upload_id = '' }: Named): FormData {
 const BODIES: Partial<Record<RouteKey, (named: Named) => object | Promise<object>>> = {
   'POST /api/auth/refresh': async () => ({ refresh_token: (await addSession(loner.user_id)).refresh_token }),
   'POST /api/batches/upload-chunk': chunkForm,
+  'PATCH /api/answer-keys/:key_id': () => ({
+    content: { answers: { '': ['A', 'B'] }, marks: { correct: 1, wrong: 0, blank: 0 } },
+    base_rev: 1,
+  }),
+  'PATCH /api/tasks/:task_id': () => ({ base_rev: 1, expected_count: 3 }),
+  'POST /api/batches/:batch_id/groups/:group_id/confirm-key': () => ({ reason: 'looked at' }),
   'POST /api/users/:user_id/password': () => ({ password: PASSWORD, must_change_password: false }),
 };
 

@@ -8,6 +8,8 @@ import type { User } from './sessions.ts';
 const EVERYONE: readonly Role[] = ['admin', 'supervisor', 'reviewer', 'operator', 'viewer'];
 const SENDERS: readonly Role[] = ['admin', 'supervisor', 'reviewer', 'operator'];
 const KEYHOLDERS: readonly Role[] = ['admin', 'supervisor'];
+/** Who may read answer keys: before an exam they are its secret, and operators sit where it is written. */
+const EXAMINERS: readonly Role[] = ['admin', 'supervisor', 'reviewer'];
 const ADMINS: readonly Role[] = ['admin'];
 
 /** Whose a thing is, seen from the one who asks: theirs; somebody else's in one of their centres; somebody else's in a
@@ -83,7 +85,7 @@ export const ACCESS = {
   'GET /api/batches/:batch_id/progress': { who: EVERYONE },
   'GET /api/batches/:batch_id/stream': { who: EVERYONE },
   'GET /api/batches/:batch_id/groups': { who: EVERYONE },
-  'GET /api/batches/:batch_id/groups/:group_id/key-fit': { who: ['admin', 'supervisor', 'reviewer'] },
+  'GET /api/batches/:batch_id/groups/:group_id/key-fit': { who: EXAMINERS },
   'POST /api/batches/:batch_id/groups/:group_id/confirm-key': { who: KEYHOLDERS },
   'GET /api/batches/:batch_id/sheets': { who: EVERYONE },
   'GET /api/batches/:batch_id/sheets/:sheet_id': { who: EVERYONE },
@@ -95,16 +97,16 @@ export const ACCESS = {
   'POST /api/batches/:batch_id/reprocess': { who: SENDERS },
   'POST /api/batches/:batch_id/restore': { who: ADMINS },
   'DELETE /api/batches/:batch_id': { who: ADMINS },
-  'GET /api/answer-keys': { who: EVERYONE },
+  'GET /api/answer-keys': { who: EXAMINERS },
   'POST /api/answer-keys': { who: KEYHOLDERS },
   'POST /api/answer-keys/parse': { who: KEYHOLDERS },
-  'GET /api/answer-keys/:key_id': { who: EVERYONE },
+  'GET /api/answer-keys/:key_id': { who: EXAMINERS },
   'PATCH /api/answer-keys/:key_id': { who: KEYHOLDERS },
-  'POST /api/answer-keys/:key_id/validate': { who: EVERYONE },
+  'POST /api/answer-keys/:key_id/validate': { who: EXAMINERS },
   'POST /api/answer-keys/:key_id/publish': { who: KEYHOLDERS },
-  'GET /api/answer-keys/:key_id/versions': { who: EVERYONE },
-  'GET /api/answer-keys/:key_id/versions/:version': { who: EVERYONE },
-  'GET /api/answer-keys/:key_id/versions/:version/export': { who: EVERYONE },
+  'GET /api/answer-keys/:key_id/versions': { who: EXAMINERS },
+  'GET /api/answer-keys/:key_id/versions/:version': { who: EXAMINERS },
+  'GET /api/answer-keys/:key_id/versions/:version/export': { who: EXAMINERS },
   'POST /api/answer-keys/:key_id/versions/:version/impact': { who: KEYHOLDERS },
   'GET /api/tasks': { who: EVERYONE },
   'POST /api/tasks': { who: KEYHOLDERS },
