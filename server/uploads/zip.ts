@@ -39,6 +39,8 @@ const IMAGE = /\.(jpe?g|png|tiff?|webp)$/i;
 const LITTER = /(^|\/)(__MACOSX\/|\._|\.DS_Store$|Thumbs\.db$)/;
 /** Ids are batch number × 1,000,000 + page. */
 export const MOST_PAGES = 1_000_000;
+/** Ten gigabytes of scans of 50 kB. A directory is kept in memory while it is read, 600 bytes an entry. */
+const MOST_ENTRIES = 200_000;
 /** No scan of one page is larger; a bomb is. */
 export const LARGEST_ENTRY = 256 * 2 ** 20;
 /** A blank page as TIFF or PNG deflates to a hundredth; what deflates to less and is large is no scan. */
@@ -53,12 +55,14 @@ const READ_AHEAD = 2 ** 20;
 class Reader extends yauzl.RandomAccessReader {
   readonly bytes: LandedBytes;
   readonly base: number;
+  readonly end: number;
   window: Buffer = Buffer.alloc(0);
   windowAt = 0;
-  constructor(bytes: LandedBytes, base: number) {
+  constructor(bytes: LandedBytes, { base, end }: End) {
     super();
     this.bytes = bytes;
     this.base = base;
+    this.end = end;
   }
   override read(
     target: Buffer,
@@ -71,7 +75,7 @@ class Reader extends yauzl.RandomAccessReader {
     const at = this.base + position;
     // Yauzl looks for the end record in the last 65 kB. findEnd has seen it in what has landed, so in that one read what
     // lies before may be zeros; they are not kept, because the directory may lie there.
-    const missing = at + length === bytes.size ? Math.max(0, Math.min(length, bytes.tail - at)) : 0;
+    const missing = at + length === this.end ? Math.max(0, Math.min(length, bytes.tail - at)) : 0;
     target.fill(0, offset, offset + missing);
     const [from, rest] = [at + missing, length - missing];
     this.fill(from, rest).then(
@@ -98,6 +102,8 @@ interface End {
   base: number;
   /** where the directory begins, in the file; null when only zip64 records tell */
   directory: number | null;
+  /** where the archive's last byte lies, and one more: a tape's blocks are filled up with zeros */
+  end: number;
 }
 
 /** Finds the end record in what has landed of the file's tail; null when all of the tail is there and it is not. */
@@ -106,16 +112,19 @@ async function findEnd(bytes: LandedBytes): Promise<End | null> {
   const tail = Buffer.allocUnsafe(bytes.size - from);
   await bytes.read(tail, from);
   for (let at = tail.length - 22; at >= 0; at--) {
-    if (tail.readUInt32LE(at) !== 0x06054b50 || tail.readUInt16LE(at + 20) !== tail.length - at - 22) continue;
+    if (tail.readUInt32LE(at) !== 0x06054b50) continue;
+    const after = at + 22 + tail.readUInt16LE(at + 20);
+    if (after > tail.length || tail.subarray(after).some((byte) => byte !== 0)) continue;
+    const end = from + after;
     const size = tail.readUInt32LE(at + 12);
     const offset = tail.readUInt32LE(at + 16);
     // The locator of a zip64 record stands right before.
     if (!bytes.covers(Math.max(0, from + at - 20), bytes.size)) break;
     // Some write the true numbers into the end record as well, although zip64 records stand between it and the directory.
     const zip64 = at >= 20 && tail.readUInt32LE(at - 20) === 0x07064b50;
-    if (zip64 || size === 0xffffffff || offset === 0xffffffff) return { base: 0, directory: null };
+    if (zip64 || size === 0xffffffff || offset === 0xffffffff) return { base: 0, directory: null, end };
     const directory = from + at - size;
-    return directory >= offset ? { base: directory - offset, directory } : { base: 0, directory: null };
+    return directory >= offset ? { base: directory - offset, directory, end } : { base: 0, directory: null, end };
   }
   if (from > Math.max(0, bytes.size - LONGEST_END)) throw new NotLanded('the end record has not landed');
   return null;
@@ -133,13 +142,22 @@ export async function readDirectory(bytes: LandedBytes): Promise<ZipDirectory> {
     const end = await findEnd(bytes);
     if (!end) return { ok: false, code: 'NOT_A_ZIP', reason: noZip };
     const { base } = end;
-    const reader = new Reader(bytes, base);
+    const reader = new Reader(bytes, end);
     // Undecoded, because a name like ../x.jpg would make the library refuse the whole archive.
-    const zip = await yauzl.fromRandomAccessReaderPromise(reader, bytes.size - base, {
+    const zip = await yauzl.fromRandomAccessReaderPromise(reader, end.end - base, {
       autoClose: false,
       lazyEntries: true,
       decodeStrings: false,
+      // Sizes that cannot be true are that entry's fault, and readEntry finds them.
+      validateEntrySizes: false,
     });
+    if (zip.entryCount > MOST_ENTRIES) {
+      return {
+        ok: false,
+        code: 'ZIP_REFUSED',
+        reason: `it says that it holds ${zip.entryCount} files; 200,000 are the most. Split it and send the parts`,
+      };
+    }
     directoryAt = end.directory ?? bytes.size;
     for await (const entry of zip.eachEntry()) {
       const name = yauzl.getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, false);
@@ -148,13 +166,6 @@ export async function readDirectory(bytes: LandedBytes): Promise<ZipDirectory> {
       if (name.endsWith('/') || LITTER.test(name) || !IMAGE.test(name)) {
         others += name.endsWith('/') ? 0 : 1;
         continue;
-      }
-      if (images.length === MOST_PAGES) {
-        return {
-          ok: false,
-          code: 'ZIP_REFUSED',
-          reason: 'it holds more than 1,000,000 images. Split it and send the parts',
-        };
       }
       images.push({
         name: name.slice(-255),
