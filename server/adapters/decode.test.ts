@@ -81,6 +81,23 @@ test('[P2] a broken image is a value that says what is wrong', async () => {
   );
 });
 
+test('[R2] a JPEG that claims to be larger than its data is damaged, not a page with grey below', async () => {
+  const noisy = halves(400, 400);
+  noisy.data = noisy.data.map((value, i) => (value + i * 7919) & 255);
+  const stretched = await encodeJpeg(noisy, 90);
+  // The frame header (SOF0) holds the height before the width.
+  const frame = stretched.indexOf(Buffer.from([0xff, 0xc0]));
+  stretched.writeUInt16BE(4000, frame + 5);
+  expect(await refused(stretched)).toMatch(/JPEG image is damaged or cut short/);
+});
+
+test('stray bytes between the parts of a JPEG lose nothing of it', async () => {
+  const whole = await encodeJpeg(halves(), 90);
+  const frame = whole.indexOf(Buffer.from([0xff, 0xc0]));
+  const strayed = Buffer.concat([whole.subarray(0, frame), Buffer.from([0, 0]), whole.subarray(frame)]);
+  expect((await decoded(strayed)).data).toEqual((await decoded(whole)).data);
+});
+
 test('an image of more than 100 megapixels is refused before it is decoded', async () => {
   const real = await sharp({ create: { width: 12_000, height: 9_000, channels: 3, background: '#fff' } })
     .png({ compressionLevel: 1 })

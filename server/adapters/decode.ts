@@ -16,31 +16,50 @@ export const decodeGray = async (bytes: Buffer): Promise<Decoded> => {
   const format = formatOf(bytes);
   if (!format) return { ok: false, reason: 'not a JPEG, PNG, WebP or TIFF image' };
   try {
-    // 'error' lets harmless warnings pass (a stray byte between markers) and stops at bytes that are missing or wrong
-    const input = sharp(bytes, { failOn: 'error', limitInputPixels: false, sequentialRead: true });
-    const { width, height, channels, depth, space, hasAlpha } = await input.metadata();
-    if (width * height > MOST_PIXELS) {
-      return { ok: false, reason: `${width} × ${height} pixels: more than 100 megapixels` };
+    // A JPEG in which data ran out before the claimed size, or a part of them made no sense, is filled up with grey, and
+    // that is a mere warning: a stretched page would be read as a blank one.
+    if (format === 'JPEG') {
+      try {
+        return await decodeAs(bytes, 'warning');
+      } catch (error) {
+        if (DATA_LOST.test(messageOf(error)) || MACHINE.test(messageOf(error))) throw error;
+      }
     }
-    input.autoOrient();
-    const plain = depth === 'uchar' && (space === 'srgb' || space === 'b-w');
-    if (hasAlpha) input.flatten({ background: '#ffffff' });
-    if (!plain) input.toColourspace('srgb');
-    // Green is close to luminance and keeps red ink dark. A conversion to grey costs more than the decoding itself.
-    const colour = !plain || channels - (hasAlpha ? 1 : 0) >= 3;
-    const { data, info } = await input
-      .extractChannel(colour ? 1 : 0)
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    const raster = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    return { ok: true, image: { width: info.width, height: info.height, data: raster } };
+    // 'error' lets harmless warnings pass (a stray byte between markers) and stops at bytes that are missing or wrong
+    return await decodeAs(bytes, 'error');
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     if (MACHINE.test(message)) throw new Error('decoding failed on this machine', { cause: error });
     const first = message.split('\n')[0]!.trim();
     return { ok: false, reason: `the ${format} image is damaged or cut short (${first})` };
   }
 };
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Throws what sharp throws. */
+const decodeAs = async (bytes: Buffer, failOn: 'error' | 'warning'): Promise<Decoded> => {
+  const input = sharp(bytes, { failOn, limitInputPixels: false, sequentialRead: true });
+  const { width, height, channels, depth, space, hasAlpha } = await input.metadata();
+  if (width * height > MOST_PIXELS) {
+    return { ok: false, reason: `${width} × ${height} pixels: more than 100 megapixels` };
+  }
+  input.autoOrient();
+  const plain = depth === 'uchar' && (space === 'srgb' || space === 'b-w');
+  if (hasAlpha) input.flatten({ background: '#ffffff' });
+  if (!plain) input.toColourspace('srgb');
+  // Green is close to luminance and keeps red ink dark. A conversion to grey costs more than the decoding itself.
+  const colour = !plain || channels - (hasAlpha ? 1 : 0) >= 3;
+  const { data, info } = await input
+    .extractChannel(colour ? 1 : 0)
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  const raster = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return { ok: true, image: { width: info.width, height: info.height, data: raster } };
+};
+
+/** What libjpeg warns of when a part of the picture is not in the file. */
+const DATA_LOST = /premature end|bad Huffman code|instead of RST|too few scanlines/i;
 
 /** What libvips says when memory, files or threads run out, not the image. */
 const MACHINE =
