@@ -187,6 +187,9 @@ async function needTestServers() {
   if (!onPath('mariadbd') || !(onPath('mariadb-install-db') || onPath('mysql_install_db')))
     missing.push('mariadb-server');
   if (!process.env.TEST_CHROMIUM && !onPath('chromium')) missing.push('chromium', 'fonts-dejavu-core');
+  // Archives are packed by what people pack them with; the order of system calls is seen with strace.
+  const tools = { zip: 'zip', '7z': 'p7zip-full', bsdtar: 'libarchive-tools', python3: 'python3', strace: 'strace' };
+  for (const [program, name] of Object.entries(tools)) if (!onPath(program)) missing.push(name);
   if (missing.length > 0) await aptInstall('For the tests, software is', missing);
 }
 
