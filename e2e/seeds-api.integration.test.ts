@@ -328,6 +328,7 @@ describe.each(['SQLite', 'MariaDB'] as const)('by curl alone, on %s', (kind) => 
     // Exports are audited too, however many there were.
     expect(actions.map(({ action }) => action).filter((action) => action !== 'batch.export')).toEqual([
       'upload.open',
+      'batch.load',
       'batch.delete',
       'batch.restore',
       'batch.delete',

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { sql } from 'kysely';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { CorrectionsTable, Database, PagesTable } from '../server/adapters/database.ts';
+import type { CorrectionsTable, Database, PagesTable, Schema } from '../server/adapters/database.ts';
 import { openDatabase } from '../server/adapters/open-database.ts';
 import { appendCorrection } from '../server/audit/corrections.ts';
 import { headFiles, NEWEST_HEAD } from '../server/audit/heads.ts';
@@ -29,6 +29,7 @@ const Report = v.object({
   chain: v.object({ rows: v.number(), heads: v.number(), unsigned: v.number() }),
   records: v.object({ users: v.number(), keys: v.number(), corrections: v.number() }),
   sheets: v.object({
+    batches: v.number(),
     pages: v.number(),
     checked: v.number(),
     reread: v.number(),
@@ -148,19 +149,29 @@ describe.each(['SQLite', 'MariaDB'] as const)('verify on %s', (kind) => {
     return row.seq;
   };
 
-  /** Does something behind Sheaf's back, tells what verify says of it, and puts back what was there. */
-  async function tamper(
-    table: 'audit' | 'corrections' | 'answer_keys' | 'answers' | 'results' | 'readings' | 'users' | 'tasks',
-    work: (rows: readonly Record<string, unknown>[]) => Promise<unknown>,
-  ): Promise<string[]> {
-    const kept = await db.sql.selectFrom(table).selectAll().execute();
+  type Table =
+    | 'audit'
+    | 'corrections'
+    | 'answer_keys'
+    | 'answers'
+    | 'results'
+    | 'readings'
+    | 'marks'
+    | 'users'
+    | 'tasks';
+  /** Does something behind Sheaf's back, tells what verify says of it, and puts back what was in these tables. */
+  async function tamper(tables: Table | Table[], work: () => Promise<unknown>): Promise<string[]> {
+    const kept: [Table, Schema[Table][]][] = [];
+    for (const table of [tables].flat()) kept.push([table, await db.sql.selectFrom(table).selectAll().execute()]);
     try {
-      await work(kept);
+      await work();
       return await faultsOf();
     } finally {
       await db.write(async (tx) => {
-        await tx.deleteFrom(table).execute();
-        await db.insertNew(tx, table, kept);
+        for (const [table, rows] of kept) {
+          await tx.deleteFrom(table).execute();
+          await db.insertNew(tx, table, rows);
+        }
       });
     }
   }
@@ -173,6 +184,7 @@ describe.each(['SQLite', 'MariaDB'] as const)('verify on %s', (kind) => {
       chain: { unsigned: 0 },
       records: { users: 2, keys: 1, corrections: 1 },
       sheets: {
+        batches: 1,
         pages: SHEETS + 1,
         checked: SHEETS + 1,
         reread: SHEETS + 1,
@@ -184,7 +196,7 @@ describe.each(['SQLite', 'MariaDB'] as const)('verify on %s', (kind) => {
     expect(found.chain.heads).toBeGreaterThan(0);
     const { code, text } = await verify('--sample', '2');
     expect(code).toBe(0);
-    expect(text).toMatch(/Sheets +2 of 5 pages hashed again/);
+    expect(text).toMatch(/Sheets +1 finished batches .*; 2 of 5 pages hashed again/);
     expect(text).toMatch(/Nothing is wrong\.\n$/);
   });
 
@@ -279,31 +291,55 @@ describe.each(['SQLite', 'MariaDB'] as const)('verify on %s', (kind) => {
   });
 
   test('an edited reading, with everything that follows from it edited alike', async () => {
-    const faults = await tamper('readings', async () => {
+    const faults = await tamper(['readings', 'results', 'marks'], async () => {
+      const { sheet_id } = page;
       const row = await db.sql
         .selectFrom('readings')
         .selectAll()
-        .where('sheet_id', '=', page.sheet_id)
+        .where('sheet_id', '=', sheet_id)
         .executeTakeFirstOrThrow();
       const reading = JSON.parse(row.content) as SheetReading;
-      const roll = reading.fields.find(({ label }) => label === 'roll');
-      if (roll) roll.value = '99999999';
+      const field = reading.fields.find(({ label }) => label === 'roll');
+      const roll = '99999999';
+      if (field) field.value = roll;
       await db.write(async (tx) => {
         await db.upsert(tx, 'readings', [{ ...row, content: JSON.stringify(reading) }]);
-        await tx.updateTable('results').set({ roll: '99999999' }).where('sheet_id', '=', page.sheet_id).execute();
+        await tx.updateTable('results').set({ roll }).where('sheet_id', '=', sheet_id).execute();
+        await tx.updateTable('marks').set({ roll }).where('sheet_id', '=', sheet_id).execute();
       });
     });
     expect(faults).toEqual([
       expect.stringMatching(/its reading is not what the page shows: roll is stored as '99999999', and read as '\d+'/),
     ]);
-    // What tamper does not put back, since it keeps one table.
-    const { content } = await db.sql
+  });
+
+  test('a page that was exchanged, its hash and its reading with it', async () => {
+    const [, other] = await db.sql
       .selectFrom('readings')
-      .select('content')
-      .where('sheet_id', '=', page.sheet_id)
-      .executeTakeFirstOrThrow();
-    const roll = (JSON.parse(content) as SheetReading).fields.find(({ label }) => label === 'roll')?.value ?? null;
-    await db.write((tx) => tx.updateTable('results').set({ roll }).where('sheet_id', '=', page.sheet_id).execute());
+      .innerJoin('pages', 'pages.sheet_id', 'readings.sheet_id')
+      .select(['readings.sheet_id', 'image_sha256', 'content'])
+      .where('kind', '=', 'sheet')
+      .orderBy('page_index')
+      .execute();
+    const faults = await tamper('readings', () =>
+      db.write((tx) =>
+        tx
+          .updateTable('readings')
+          .set({ image_sha256: other?.image_sha256 ?? '', content: other?.content ?? '' })
+          .where('sheet_id', '=', page.sheet_id)
+          .execute(),
+      ),
+    );
+    expect(faults[0]).toMatch(
+      /^batch .* \(scans\.zip\): its pages, or their stored hashes, are not those it was loaded/,
+    );
+  });
+
+  test('marks that would change the next scoring', async () => {
+    const faults = await tamper('marks', () =>
+      db.write((tx) => tx.updateTable('marks').set({ variant: 'Z' }).where('sheet_id', '=', page.sheet_id).execute()),
+    );
+    expect(faults).toEqual([expect.stringMatching(/the marks it is scored by are not those of its reading$/)]);
   });
 
   test('rights that somebody gave themself, and a task that was given another key', async () => {

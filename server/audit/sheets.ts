@@ -5,6 +5,7 @@ import { ENGINE_VERSION, readPage } from '../../shared/omr/read-page.ts';
 import type { KeyContent } from '../../shared/protocol/key.ts';
 import type { Reading } from '../../shared/protocol/reading.ts';
 import { ENDED } from '../../shared/protocol/stage.ts';
+import { marksOf, packValues } from '../../shared/scoring/marks.ts';
 import { scoreSheet } from '../../shared/scoring/score.ts';
 import type { Template } from '../../shared/template/template.ts';
 import type { Database, PagesTable, ReadingsTable } from '../adapters/database.ts';
@@ -12,6 +13,7 @@ import type { Decoded } from '../pipeline/steps.ts';
 import type { Blobs } from '../uploads/blobs.ts';
 import { readEntry } from '../uploads/zip.ts';
 import type { Fault } from './fault.ts';
+import { loadedPages, pagesHash } from './pages.ts';
 
 export interface SheetDeps {
   db: Database;
@@ -21,6 +23,8 @@ export interface SheetDeps {
 }
 
 export interface SheetReport {
+  /** finished batches whose page hashes were held against the audit log */
+  batches: number;
   /** pages that have been read, in all */
   pages: number;
   checked: number;
@@ -54,10 +58,40 @@ export async function checkSheets(deps: SheetDeps, most: number): Promise<SheetR
     all.map((row) => row.sheet_id),
     Math.min(most, all.length),
   );
-  const report: SheetReport = { pages: all.length, checked: 0, reread: 0, scored: 0, answers: 0, faults: [] };
+  const report: SheetReport = {
+    batches: 0,
+    pages: all.length,
+    checked: 0,
+    reread: 0,
+    scored: 0,
+    answers: 0,
+    faults: [],
+  };
+  await checkBatches(db, report);
   const keys = new Map<string, KeyContent | null>();
   for (const sheet_id of ids) await checkSheet(deps, sheet_id, keys, report);
   return report;
+}
+
+/** Every finished batch still has the pages it was loaded with. */
+async function checkBatches(db: Database, report: SheetReport): Promise<void> {
+  const finished = await db.sql
+    .selectFrom('batches')
+    .select(['batch_id', 'name'])
+    .where('status', 'in', ['completed', 'completed_with_errors'])
+    .execute();
+  const told = await loadedPages(db);
+  for (const { batch_id, name } of finished) {
+    report.batches += 1;
+    const is = await pagesHash(db.sql, batch_id);
+    const was = told.get(batch_id);
+    if (is === was) continue;
+    const what =
+      was === undefined
+        ? 'the audit log has no entry of its load'
+        : 'its pages, or their stored hashes, are not those it was loaded with';
+    report.faults.push({ place: `batch ${batch_id} (${name})`, what });
+  }
 }
 
 async function checkSheet(
@@ -89,13 +123,31 @@ async function checkSheet(
   }
   const score = scoreSheet(reading, key);
   const held = await isHeld(db, page);
+  const expected = { ...score, ...(held && score.unscored === null ? HELD : {}) };
   for (const column of COUNTED) {
-    // A packet that waits for a person, because it may have been scored by the wrong key, has no score yet.
-    if (held && result[column] === null && POINTS.has(column)) continue;
-    if (result[column] !== score[column])
-      fault(`its ${column} is ${result[column]} in the results, and ${score[column]} when it is scored again`);
+    if (result[column] !== expected[column])
+      fault(`its ${column} is ${result[column]} in the results, and ${expected[column]} when it is scored again`);
   }
+  // Why a sheet has no key, its task or the task's key, may have changed since.
+  const unscored = result.unscored === 'no-task' ? 'no-key' : result.unscored;
+  if (unscored !== expected.unscored)
+    fault(
+      `it is ${result.unscored ?? 'scored'} by the results, and ${expected.unscored ?? 'scored'} when scored again`,
+    );
   report.scored += 1;
+
+  const marks = marksOf(reading);
+  const kept = await db.sql.selectFrom('marks').selectAll().where('sheet_id', '=', sheet_id).executeTakeFirst();
+  if (!kept) fault('the marks it is scored by are missing');
+  else if (
+    kept.choices !== packValues(marks.values) ||
+    kept.questions !== marks.values.length ||
+    kept.roll !== marks.roll ||
+    kept.variant !== marks.variant ||
+    kept.doubtful !== marks.doubtful ||
+    kept.variant_doubtful !== Number(marks.variant_doubtful)
+  )
+    fault('the marks it is scored by are not those of its reading');
 
   const answers = await db.sql
     .selectFrom('answers')
@@ -103,32 +155,34 @@ async function checkSheet(
     .where('sheet_id', '=', sheet_id)
     .execute();
   const found = new Map(answers.map((answer) => [answer.question, answer]));
-  for (const expected of score.answers) {
-    const { question, value } = expected;
+  for (const { question, value, confidence, flags } of score.answers) {
     const answer = found.get(question);
     found.delete(question);
     report.answers += 1;
     if (!answer) fault(`its answer to question ${question} is missing`);
     else if (answer.value !== value)
       fault(`its answer to question ${question} is '${answer.value}', and the reading says '${value}'`);
-    else if (answer.confidence !== expected.confidence || answer.flags !== expected.flags.join(' '))
+    else if (answer.confidence !== confidence || answer.flags !== flags.join(' '))
       fault(`confidence or flags of its answer to question ${question} are not those of the reading`);
   }
   for (const question of found.keys()) fault(`it has an answer to question ${question}, which the reading has not`);
 }
 
 const COUNTED = ['roll', 'variant', 'score', 'max_score', 'correct', 'wrong', 'blank', 'multiple', 'doubtful'] as const;
-const POINTS: ReadonlySet<string> = new Set(['score', 'max_score', 'correct', 'wrong', 'blank', 'multiple']);
+/** What is not told of a sheet that waits for a person, because it may have been scored by the wrong key. */
+const HELD = { score: null, max_score: null, correct: null, wrong: null, unscored: 'suspect-key' } as const;
 
 async function isHeld(db: Database, page: PagesTable): Promise<boolean> {
   if (page.group_index === null) return false;
   const group = await db.sql
     .selectFrom('sheet_groups')
-    .select('state')
+    .select('suspicion')
     .where('batch_id', '=', page.batch_id)
     .where('group_index', '=', page.group_index)
     .executeTakeFirst();
-  return group?.state === 'suspect-key';
+  if (!group?.suspicion) return false;
+  const { whole_group, sheets } = JSON.parse(group.suspicion) as { whole_group: boolean; sheets: string[] };
+  return whole_group || sheets.includes(String(page.sheet_id));
 }
 
 async function publishedKey(db: Database, key_id: string, version: number): Promise<KeyContent | null> {

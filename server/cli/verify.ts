@@ -72,7 +72,7 @@ async function verify({ most, json }: Options, env: NodeJS.ProcessEnv): Promise<
         `${records.tasks} tasks, ${records.corrections} corrections held against the audit log`,
     );
     say(
-      `Sheets     ${sheets.checked} of ${sheets.pages} pages hashed again, ${sheets.reread} read again, ` +
+      `Sheets     ${sheets.batches} finished batches have the pages they were loaded with; ${sheets.checked} of ${sheets.pages} pages hashed again, ${sheets.reread} read again, ` +
         `${sheets.scored} scored again, ${sheets.answers} answers compared`,
     );
     for (const { place, what } of faults.slice(0, MOST_PRINTED)) say(`FAULT      ${place}: ${what}`);

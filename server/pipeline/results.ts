@@ -11,6 +11,8 @@ import type { Reading } from '../../shared/protocol/reading.ts';
 import type { Stage } from '../../shared/protocol/stage.ts';
 import { marksOf, questionOf } from '../../shared/scoring/marks.ts';
 import type { AnswersTable, BatchesTable, ResultsTable, Tx } from '../adapters/database.ts';
+import { LOADED, pagesHash } from '../audit/pages.ts';
+import { audit } from '../audit.ts';
 import { keyring, keysOf, type StoredSuspicion, scoreBatch, sheetsToScore } from '../keys/rescore.ts';
 import { beginStage, endStage, tell } from '../progress/log.ts';
 import type { Step, StepDeps } from './steps.ts';
@@ -216,6 +218,12 @@ export const load: Step = async (batch, deps) => {
         .execute();
       const at = Date.now();
       if (!(await endStage(tx, batch_id, 'loading_database', at))) return [];
+      await audit(db, tx, {
+        user_id: null,
+        action: LOADED,
+        subject: `batch:${batch_id}`,
+        after: { sheets, answers, pages_sha256: await pagesHash(tx, batch_id) },
+      });
       const took = Math.round(performance.now() - began);
       const message = `Database load completed: ${sheets} sheets, ${answers} answers in ${took}ms`;
       return tell(tx, batch_id, { stage: 'loading_database', message, percentage: 100 }, at);
