@@ -25,12 +25,13 @@ const PRIOR = (() => {
 const SMOOTH = 10;
 /** A sheet's own letters are mixed with this many of each. */
 const LETTERS = 2;
-/** A sheet with so much more of one letter than any list has says nothing of what its candidate knows. */
-const MONOTONE = 0.15;
+/** A sheet that goes from letter to letter by one step (A A A, A B C D E A) so much oftener than any list does is a pattern
+ *  filled in from top to bottom: it says nothing of what its candidate knows, and fits some list by chance. */
+const PATTERN = 0.25;
 /** A list from whose sheets this little more than guessing comes back is not learnt from: it may be wrong everywhere. */
 const CREDIBLE = 0.1;
 /** … and then another list has to match more by this share, since popular wrong options are not known. So it has for
- *  one sheet alone: a pattern filled in from top to bottom is unlike any candidate, and fits some list by chance. */
+ *  one sheet alone. */
 const BLIND_LEAD = 0.2;
 /** The share of a packet's answers by which another list must match more: evidence alone may be no more than that the
  *  answers are unlike anybody's. */
@@ -144,19 +145,30 @@ export function detector(lists: readonly KeyList[], { alarm = ALARM }: { alarm?:
     });
     return mask;
   });
-  const letters = new Map<string, number>();
-  let share = 0;
-  for (const { accepted } of lists) {
-    const own = new Map<string, number>();
-    const said = accepted.filter((options) => options !== null);
-    for (const option of said.flat()) {
-      if (!letters.has(option)) letters.set(option, letters.size);
-      own.set(option, (own.get(option) ?? 0) + 1);
-    }
-    for (const n of own.values()) share = Math.max(share, n / said.length);
-  }
+  const letters = new Map(
+    [...new Set(lists.flatMap(({ accepted }) => accepted.flatMap((options) => options ?? [])))]
+      .sort()
+      .map((letter, i) => [letter, i]),
+  );
   const options = Math.max(2, letters.size);
-  const monotone = share + MONOTONE;
+  /** How often the commonest step from one answer to the next is taken, 0 to 1. */
+  const steadiness = (values: Iterable<string>): number => {
+    const steps = new Int32Array(options);
+    let [last, n] = [-1, 0];
+    for (const value of values) {
+      const letter = letters.get(value);
+      if (letter === undefined) continue;
+      if (last >= 0) {
+        n++;
+        const step = (letter - last + options) % options;
+        steps[step] = steps[step]! + 1;
+      }
+      last = letter;
+    }
+    return n === 0 ? 0 : Math.max(...steps) / n;
+  };
+  const pattern =
+    PATTERN + Math.max(0, ...lists.map(({ accepted }) => steadiness(accepted.map((own) => own?.[0] ?? ''))));
 
   const packets = new Map<number, Row[]>();
   // How often each symbol was marked, by list in use: question-major, the totals over all packets.
@@ -175,18 +187,13 @@ export function detector(lists: readonly KeyList[], { alarm = ALARM }: { alarm?:
   const add = ({ id, group, list, values }: FitSheet): void => {
     const marks = new Int32Array(questions);
     const upTo = Math.min(questions, values.length);
-    const tally = new Int32Array(width);
     let answered = 0;
     for (let q = 0; q < upTo; q++) {
-      const value = values[q] ?? '';
-      marks[q] = markOf(q, value);
-      if (marks[q] === 0) continue;
-      answered++;
-      const letter = letters.get(value);
-      if (letter !== undefined) tally[letter % width] = tally[letter % width]! + 1;
+      marks[q] = markOf(q, values[q] ?? '');
+      if (marks[q] !== 0) answered++;
     }
-    // a monotone sheet stays in its packet, and says nothing
-    if (answered > 0 && Math.max(...tally) / answered > monotone) {
+    // such a sheet stays in its packet, and says nothing
+    if (steadiness(values.map((value) => value ?? '')) > pattern) {
       marks.fill(0);
       answered = 0;
     }
