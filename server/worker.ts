@@ -7,7 +7,7 @@ import { openDatabase } from './adapters/open-database.ts';
 import { briefConnection, openQueues, queueOptions, workerConnection } from './adapters/redis.ts';
 import { loadConfig } from './config.ts';
 import { onEnd, report } from './ending.ts';
-import { rescoreAsked } from './keys/rescore.ts';
+import { rescoreLeftUndone } from './keys/rescore.ts';
 import { BATCH_QUEUE, type BatchJob, createHandlers, PAGE_QUEUE, type PageJob, reconcile } from './pipeline/flow.ts';
 import { createAnnounce } from './progress/announce.ts';
 import { templatesOf } from './templates.ts';
@@ -65,8 +65,8 @@ const reconciler = setInterval(() => {
     .then(() => reconcile(db, queues))
     .catch(() => undefined)
     // What the API was to score again when it ended, or what has been loaded since.
-    .then(() => rescoreAsked(db))
-    .then(() => undefined, report);
+    .then(() => rescoreLeftUndone(db))
+    .catch(report);
 }, RECONCILE_MS);
 
 onEnd(async () => {

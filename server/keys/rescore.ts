@@ -406,19 +406,37 @@ async function isLoaded(tx: Tx, batchId: string): Promise<boolean> {
   return stage?.finished_at != null;
 }
 
-/** Scores again what is asked for, `only` these batches or all. A crash on any line leaves the rest asked for [P1].
+/** Scores again what is asked for, `only` these batches or all. A crash on any line leaves the rest asked for [P1]; a batch
+ *  that fails does not keep the others waiting, and its error is thrown in the end.
  *  @returns batches that were scored again and sheets whose result changed */
 export async function rescoreAsked(
   db: Database,
   only?: readonly string[],
 ): Promise<{ batches: number; sheets: number }> {
-  const asked = only ?? (await db.sql.selectFrom('rescores').select('batch_id').execute()).map((row) => row.batch_id);
+  const asked = only ?? (await askedBefore(db, Date.now()));
   const done = { batches: 0, sheets: 0 };
+  const failed: unknown[] = [];
   for (const batchId of asked) {
-    const changed = await rescoreBatch(db, batchId);
-    if (changed === null) continue;
-    done.batches++;
-    done.sheets += changed;
+    try {
+      const changed = await rescoreBatch(db, batchId);
+      if (changed === null) continue;
+      done.batches++;
+      done.sheets += changed;
+    } catch (error) {
+      failed.push(error);
+    }
   }
+  if (failed.length > 0) throw failed[0];
   return done;
+}
+
+/** What whoever asked for it has left undone: they begin at once, and are given this long. */
+const LEFT_UNDONE_MS = 5000;
+export const rescoreLeftUndone = async (db: Database): Promise<void> => {
+  await rescoreAsked(db, await askedBefore(db, Date.now() - LEFT_UNDONE_MS));
+};
+
+async function askedBefore(db: Database, at: number): Promise<string[]> {
+  const rows = await db.sql.selectFrom('rescores').select('batch_id').where('requested_at', '<=', at).execute();
+  return rows.map(({ batch_id }) => batch_id);
 }
