@@ -134,6 +134,8 @@ export async function landChunk(
       ),
     ),
   );
+  // The body may break off before it is read; whoever reads it then hears of it.
+  body.on('error', () => undefined);
   let file: FileHandle | undefined;
   try {
     if (lease.chunk.state === 'verified')
