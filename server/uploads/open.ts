@@ -1,6 +1,6 @@
 // Opening an upload: once for each (user, client_upload_id), however often and from however many tabs it is asked for.
 import { createHmac, randomUUID } from 'node:crypto';
-import type { Database, UploadsTable } from '../adapters/database.ts';
+import type { Database, Tx, UploadsTable } from '../adapters/database.ts';
 import { audit, by } from '../audit.ts';
 import type { User } from '../auth/sessions.ts';
 import type { Config } from '../config.ts';
@@ -41,13 +41,13 @@ async function findOpened(db: Database, user: User, upload: NewUpload): Promise<
 }
 
 /** Bytes promised to uploads that have not all arrived. */
-async function reserved(db: Database): Promise<number> {
-  const promised = await db.sql
+async function reserved(tx: Tx): Promise<number> {
+  const promised = await tx
     .selectFrom('uploads')
     .select((eb) => eb.fn.sum<number>('size').as('n'))
     .where('state', '=', 'open')
     .executeTakeFirst();
-  const landed = await db.sql
+  const landed = await tx
     .selectFrom('chunks')
     .innerJoin('uploads', 'uploads.upload_id', 'chunks.upload_id')
     .select((eb) => eb.fn.sum<number>('landed').as('n'))
@@ -57,8 +57,8 @@ async function reserved(db: Database): Promise<number> {
 }
 
 /** Refuses what would go over a quota: the bytes of all uploads that are kept, this one with them. */
-async function checkQuota({ db, quota }: OpenDeps, user: User, upload: NewUpload): Promise<void> {
-  const kept = db.sql
+async function checkQuota(tx: Tx, quota: OpenDeps['quota'], user: User, upload: NewUpload): Promise<void> {
+  const kept = tx
     .selectFrom('uploads')
     .innerJoin('batches', 'batches.batch_id', 'uploads.batch_id')
     .select((eb) => eb.fn.sum<number>('uploads.size').as('n'))
@@ -78,10 +78,34 @@ async function checkQuota({ db, quota }: OpenDeps, user: User, upload: NewUpload
   if (centre) await check(`centre ${centre}`, quota.centre, kept.where('batches.centre_id', '=', centre));
 }
 
+/** Refuses what there is no room for. Those who open at the same time are asked one after the other, up to their commit,
+ *  so that the last room is not promised twice. */
+async function checkRoom({ db, blobs, quota }: OpenDeps, tx: Tx, user: User, upload: NewUpload): Promise<void> {
+  await db.nextSeq(tx, 'uploads_opened');
+  await checkQuota(tx, quota, user, upload);
+  const room = (await blobs.free()) - (await reserved(tx)) - DISK_FLOOR;
+  if (room >= upload.size) return;
+  refuse(
+    'DISK_FULL',
+    `${upload.name} has ${upload.size} bytes, and the server has room for ${Math.max(0, room)}. Keep it queued; an admin has to make room.`,
+    { retryAfter: 300 },
+  );
+}
+
 /** Brings an expired upload back, empty: its sender still has the bytes. */
-async function revive({ db, blobs }: OpenDeps, upload: UploadsTable): Promise<void> {
-  await blobs.create(upload.upload_id, upload.size);
-  await db.write(async (tx) => {
+async function revive(deps: OpenDeps, user: User, upload: UploadsTable, asked: NewUpload): Promise<void> {
+  await deps.db.write(async (tx) => {
+    const { state } = await tx
+      .selectFrom('uploads')
+      .select('state')
+      .where('upload_id', '=', upload.upload_id)
+      .forUpdate()
+      .executeTakeFirstOrThrow();
+    // Another request was first, and bytes may lie in the file already.
+    if (state !== 'expired') return;
+    await checkRoom(deps, tx, user, asked);
+    // Made before the row says that it is there.
+    await deps.blobs.create(upload.upload_id, upload.size);
     await tx
       .updateTable('uploads')
       .set({ state: 'open', last_byte_at: Date.now() })
@@ -107,17 +131,8 @@ export async function openUpload(
   checkNewUpload(upload);
   const known = await findOpened(db, user, upload);
   if (known && known.state !== 'expired') return { upload: known, created: false };
-  await checkQuota(deps, user, upload);
-  const room = (await blobs.free()) - (await reserved(db)) - DISK_FLOOR;
-  if (room < upload.size) {
-    refuse(
-      'DISK_FULL',
-      `${upload.name} has ${upload.size} bytes, and the server has room for ${Math.max(0, room)}. Keep it queued; an admin has to make room.`,
-      { retryAfter: 300 },
-    );
-  }
   if (known) {
-    await revive(deps, known);
+    await revive(deps, user, known, upload);
     return { upload: { ...known, state: 'open' }, created: false };
   }
   const upload_id = randomUUID();
@@ -125,6 +140,7 @@ export async function openUpload(
   await blobs.create(upload_id, upload.size);
   try {
     await db.write(async (tx) => {
+      await checkRoom(deps, tx, user, upload);
       await insertUpload(db, tx, user, upload, { upload_id, batch_id, token: uploadToken(secret, upload_id) });
       await audit(db, tx, {
         ...by(user),
