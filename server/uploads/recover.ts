@@ -88,19 +88,27 @@ export async function expireUploads(
     .where('state', '=', 'open')
     .where((eb) => eb(eb.fn.coalesce('last_byte_at', 'created_at'), '<', before))
     .execute();
+  let expired = 0;
   for (const { upload_id, batch_id } of stale) {
-    await db.write(async (tx) => {
-      await tx
+    const given = await db.write(async (tx) => {
+      // A sender may have come back since: what moves, or is sealed, stays.
+      const done = await tx
         .updateTable('uploads')
         .set({ state: 'expired', sealing_at: null })
         .where('upload_id', '=', upload_id)
-        .execute();
+        .where('state', '=', 'open')
+        .where((eb) => eb(eb.fn.coalesce('last_byte_at', 'created_at'), '<', before))
+        .executeTakeFirst();
+      if (done.numUpdatedRows !== 1n) return false;
       await tx.deleteFrom('chunks').where('upload_id', '=', upload_id).execute();
       await forgetPages(tx, batch_id);
       const message = `Nothing has arrived for ${EXPIRY_DAYS} days; waiting for its sender to begin again`;
       await tx.updateTable('batches').set({ status: 'cancelled', message }).where('batch_id', '=', batch_id).execute();
+      // Before the commit: whoever opens it again right after makes a new file.
+      await blobs.remove(upload_id);
+      return true;
     });
-    await blobs.remove(upload_id);
+    if (given) expired++;
   }
-  return stale.length;
+  return expired;
 }
