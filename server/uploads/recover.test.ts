@@ -2,6 +2,7 @@
 // knows less; what nobody sends any more is given up, and can be begun again.
 import { createHash, randomUUID } from 'node:crypto';
 import {
+  closeSync,
   existsSync,
   mkdtempSync,
   openSync,
