@@ -11,7 +11,7 @@ import { loadConfig } from './config.ts';
 import { onEnd, report } from './ending.ts';
 import { createApp } from './http/app.ts';
 import { wakeBatch } from './pipeline/flow.ts';
-import { batchOfChannel, CHANNELS, createAnnounce } from './progress/announce.ts';
+import { batchOfChannel, CHANNELS, createAnnounce, createForget } from './progress/announce.ts';
 import { createFeeds } from './progress/feeds.ts';
 import { storeBuiltIns } from './templates.ts';
 import { openBlobs } from './uploads/blobs.ts';
@@ -63,6 +63,7 @@ const { app } = createApp({
   db,
   blobs,
   announce,
+  forget: createForget(redis),
   wake,
   secret,
   leases,

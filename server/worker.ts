@@ -16,7 +16,7 @@ import { openBlobs } from './uploads/blobs.ts';
 /** How soon what a dead process or a wiped Redis left undone is taken up. */
 const RECONCILE_MS = 3000;
 /** A lock is renewed at half its time; a worker that is killed is noticed within both together. */
-const STALL = { lockDuration: 15_000, stalledInterval: 5000, maxStalledCount: 5 };
+const STALL = { lockDuration: 8000, stalledInterval: 3000, maxStalledCount: 5 };
 
 const config = loadConfig(process.env);
 if (config.redis === null)
@@ -60,14 +60,17 @@ for (const worker of workers) {
 }
 
 let reconciling: Promise<void> = Promise.resolve();
-const reconciler = setInterval(() => {
+const takeUp = (): void => {
   reconciling = reconciling
     .then(() => reconcile(db, queues))
+    // Redis may be away: what is not queued now is queued by the next look.
     .catch(() => undefined)
     // What the API was to score again when it ended, or what has been loaded since.
     .then(() => rescoreLeftUndone(db))
     .catch(report);
-}, RECONCILE_MS);
+};
+const reconciler = setInterval(takeUp, RECONCILE_MS);
+brief.once('ready', takeUp);
 
 onEnd(async () => {
   clearInterval(reconciler);

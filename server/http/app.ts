@@ -6,7 +6,7 @@ import { sha256 } from '../auth/sessions.ts';
 import { refuse } from '../problem.ts';
 import { auditRoutes } from './audit.ts';
 import { authRoutes } from './auth.ts';
-import { batchRoutes } from './batches.ts';
+import { type BatchRouteDeps, batchRoutes } from './batches.ts';
 import { keyRoutes } from './keys.ts';
 import { createRoutes, problems, type Routes } from './routes.ts';
 import { type StreamDeps, streamRoutes } from './stream.ts';
@@ -14,7 +14,7 @@ import { type UploadRouteDeps, uploadRoutes } from './uploads.ts';
 import { userRoutes } from './users.ts';
 import { webRoutes } from './web.ts';
 
-export interface AppDeps extends UploadRouteDeps, StreamDeps {
+export interface AppDeps extends UploadRouteDeps, StreamDeps, BatchRouteDeps {
   sessions: Sessions;
   webDir: string;
   /** whose word is taken for where a request comes from, and whether it came by TLS */

@@ -45,9 +45,11 @@ export interface BatchRouteDeps {
   blobs: Blobs;
   announce: Announce;
   wake: (batchId: string) => void;
+  /** takes the copy of a purged batch's log away */
+  forget: (batchId: string) => void;
 }
 
-export function batchRoutes(routes: Routes, { db, blobs, announce, wake }: BatchRouteDeps): void {
+export function batchRoutes(routes: Routes, { db, blobs, announce, wake, forget }: BatchRouteDeps): void {
   routes.on('GET /api/batches', async (req, res, { user }) => {
     res.json(await listBatches(db, user, parse(BatchQuery, req.query, 'query')));
   });
@@ -147,8 +149,12 @@ export function batchRoutes(routes: Routes, { db, blobs, announce, wake }: Batch
   routes.on('DELETE /api/batches/:batch_id', async (req, res, { user }) => {
     const batch = await findVisible(db, user, String(req.params.batch_id));
     const purge = parse(DeleteQuery, req.query, 'query').purge === 'true';
-    if (purge) await purgeBatch(db, blobs, user, batch);
-    else await binBatch(db, user, batch);
+    if (purge) {
+      await purgeBatch(db, blobs, user, batch);
+      forget(batch.batch_id);
+    } else {
+      await binBatch(db, user, batch);
+    }
     res.json({ batch_id: batch.batch_id, deleted: true, purged: purge });
   });
 

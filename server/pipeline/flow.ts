@@ -1,6 +1,8 @@
 // The order of the pipeline, and the only place that knows it. One job a batch walks the steps; one job a group of pages
 // reads. Jobs carry ids and nothing else: what is done and what is to do stands in SQL, so Redis may be wiped at any
 // moment and the reconciler finds what is left [P4].
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
 import { type Job, type Queue, UnrecoverableError } from 'bullmq';
 import type { Stage } from '../../shared/protocol/stage.ts';
 import type { BatchesTable, Database } from '../adapters/database.ts';
@@ -103,7 +105,8 @@ async function readEarly(batch: BatchesTable, deps: StepDeps, queues: Queues): P
 async function walk(batchId: string, deps: StepDeps, queues: Queues): Promise<void> {
   const { db } = deps;
   const arriving = await findBatch(db, batchId);
-  if (!arriving || !isWanted(arriving)) return;
+  if (!arriving) return rm(path.join(deps.workFolder, batchId), { recursive: true, force: true }); // purged on its way
+  if (!isWanted(arriving)) return;
   if (arriving.status === 'uploading') return readEarly(arriving, deps, queues);
   for (const { stage, run } of ORDER) {
     const batch = await findBatch(db, batchId);

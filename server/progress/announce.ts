@@ -19,6 +19,14 @@ export interface Announcer {
   readonly status: string;
 }
 
+/** Takes the copy of a purged batch away. Never throws: without it, the keys run out by themselves. */
+export const createForget =
+  (redis: { del(...keys: string[]): Promise<unknown> }) =>
+  (batchId: string): void => {
+    const key = channelOf(batchId);
+    redis.del(`${key}:current`, `${key}:log`).catch(() => undefined);
+  };
+
 export type Announce = (logged: readonly Logged[]) => void;
 
 /** Returns a function that never throws and is never waited for. */
