@@ -397,6 +397,7 @@ test('every route that is registered has a row, and every row a route', async ()
     announce: createAnnounce(redis),
     wake: () => undefined,
     secret,
+    forget: () => undefined,
     leases: createLeases(db, 'matrix'),
     quota: { user: null, centre: null },
     report,
