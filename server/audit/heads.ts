@@ -77,6 +77,15 @@ export async function signHeads(db: Database, dataDir: string, report: (error: u
     await db.insertNew(tx, 'settings', [{ name: PUBLIC_KEY, value: publicKey }]);
   });
 
+  const known = await publicKeyOf(db);
+  if (known !== publicKey) {
+    report(
+      new Error(
+        `The audit log is not signed: ${files.privateKey} is not the key that the database knows. Bring back the folder audit/ that belongs to it; every API process needs the same one.`,
+      ),
+    );
+    return { publicKey: known, sign: async () => undefined, stop: async () => undefined };
+  }
   let signed = await newestHead(db);
   async function signNewest(): Promise<void> {
     const newest = await db.sql
