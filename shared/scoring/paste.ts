@@ -148,7 +148,7 @@ function readColumns(lines: readonly string[], head: number, columns: readonly s
   return finish(into);
 }
 
-const ONE = String.raw`(?:[A-Za-z]|-)(?![A-Za-z])`;
+const ONE = '(?:[A-Za-z]|-)(?![A-Za-z])';
 const JOIN = String.raw`\s*(?:\/|,(?!\s*\d)|\||\+|&|\bor\b|\band\b)\s*`;
 const NUMBERED = new RegExp(
   String.raw`^[\s,;]*[Qq]?(\d{1,4})\s*(?:[.):=]|\s-\s|\s|(?=[A-Za-z]\b))\s*(${ONE}(?:${JOIN}${ONE})*)`,
