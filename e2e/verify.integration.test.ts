@@ -1,6 +1,6 @@
 // `verify` on a batch that was really read and scored: silent while nothing was touched, and naming what was, whoever
 // writes to the database or the files behind Sheaf's back.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -450,4 +450,19 @@ describe.each(['SQLite', 'MariaDB'] as const)('verify on %s', (kind) => {
     expect(code).toBe(1);
     expect(text).toMatch(/Usage: npm run -s verify/);
   });
+});
+
+test('a folder without a Sheaf is told, and nothing is made in it', () => {
+  const folder = temporaryFolder();
+  try {
+    const { status, stderr } = spawnSync(process.execPath, [path.join(ROOT, 'dist', 'server', 'cli', 'verify.js')], {
+      env: { PATH: process.env.PATH, SHEAF_DATA: folder },
+      encoding: 'utf8',
+    });
+    expect(status).toBe(1);
+    expect(stderr).toBe(`There is no Sheaf in ${folder}: name its data folder with SHEAF_DATA=folder.\n`);
+    expect(fs.readdirSync(folder)).toEqual([]);
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
 });

@@ -1,7 +1,7 @@
 // Proves that nothing was changed behind Sheaf's back: walks the audit log, holds the tables against it, and works a
 // sample of the results out again from their pages. May run beside a Sheaf that runs; changes nothing.
 import { createHash } from 'node:crypto';
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { decodeGray } from '../adapters/decode.ts';
@@ -48,6 +48,8 @@ const fingerprint = (pem: string): string => createHash('sha256').update(pem).di
 /** @returns the exit code: 1 on any fault */
 async function verify({ most, json }: Options, env: NodeJS.ProcessEnv): Promise<number> {
   const config = loadConfig(env);
+  if (config.database.kind === 'sqlite' && !existsSync(config.database.file))
+    throw new Refusal(`There is no Sheaf in ${config.dataDir}: name its data folder with SHEAF_DATA=folder.`);
   const db = await openDatabase(config.database);
   try {
     const chain = await checkChain(db, config.dataDir);
