@@ -61,9 +61,6 @@ const row = (batch: BatchesTable, uploaded_by: string): BatchRow => ({
   deleted_at: time(batch.deleted_at),
 });
 
-/** Search text as a LIKE pattern in which only our own % are wild. */
-const containing = (text: string): string => `%${text.replace(/[!%_]/g, (c) => `!${c}`)}%`;
-
 export async function listBatches(
   db: Database,
   user: User,
@@ -76,12 +73,13 @@ export async function listBatches(
   rows = rows.where('deleted_at', query.deleted && user.role === 'admin' ? 'is not' : 'is', null);
   if (query.status) rows = rows.where('batches.status', '=', query.status);
   if (query.search) {
-    const like = containing(query.search.toLowerCase());
+    const sought = query.search.toLowerCase();
     rows = rows.where((eb) =>
       eb.or(
         (['name', 'task_id', 'batch_id', 'username'] as const).map((column) => {
           const ref = column === 'username' ? 'users.username' : (`batches.${column}` as const);
-          return eb(eb.fn<string>('lower', [ref]), 'like', eb.val(like)).$castTo<boolean>();
+          // Not LIKE: a % or _ that is searched for means itself.
+          return eb(eb.fn<number>('instr', [eb.fn('lower', [ref]), eb.val(sought)]), '>', 0);
         }),
       ),
     );

@@ -214,7 +214,9 @@ export function createLeases(db: Database, instance: string): Leases {
         tx
           .updateTable('chunks')
           .set({ lease_id: null, lease_until: null, contested: 1 })
-          .where('lease_id', 'like', `${instance} %`)
+          // Ours begin with our name and a space; `!` is the character after it.
+          .where('lease_id', '>=', `${instance} `)
+          .where('lease_id', '<', `${instance}!`)
           .execute(),
       );
     },
