@@ -5,7 +5,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { type ChunkAnswer, chunkCount, chunkLength } from '../../shared/protocol/upload.ts';
-import type { Database, UploadsTable } from '../adapters/database.ts';
+import type { ChunksTable, Database, UploadsTable } from '../adapters/database.ts';
 import { RequestRefused, refuse } from '../problem.ts';
 import type { Announce } from '../progress/announce.ts';
 import type { Blobs } from './blobs.ts';
@@ -99,19 +99,13 @@ export async function landChunk(
     total_chunks: total,
   });
 
-  const known = await db.sql
-    .selectFrom('chunks')
-    .selectAll()
-    .where('upload_id', '=', upload.upload_id)
-    .where('chunk_index', '=', index)
-    .executeTakeFirst();
-  if (known?.state === 'verified') {
+  const verifiedBefore = async (row: ChunksTable): Promise<ChunkAnswer> => {
     // The body is read to its end all the same: a browser takes an early answer for a broken line.
     const sent = await drain(body);
-    if (known.sha256 !== request.sha256) {
+    if (row.sha256 !== request.sha256) {
       refuse(
         'CHUNK_CONFLICT',
-        `${name} is verified with SHA-256 ${known.sha256}; other bytes are refused. If the file has changed, queue it as a new upload.`,
+        `${name} is verified with SHA-256 ${row.sha256}; other bytes are refused. If the file has changed, queue it as a new upload.`,
       );
     }
     if (request.offset === 0 && sent.bytes === length && sent.sha256 !== request.sha256) {
@@ -121,7 +115,14 @@ export async function landChunk(
       );
     }
     return answer(length, true, true, await verifiedCount(db.sql, upload.upload_id));
-  }
+  };
+  const known = await db.sql
+    .selectFrom('chunks')
+    .selectAll()
+    .where('upload_id', '=', upload.upload_id)
+    .where('chunk_index', '=', index)
+    .executeTakeFirst();
+  if (known?.state === 'verified') return verifiedBefore(known);
   if (upload.state !== 'open') {
     refuse('CONFLICT', `Upload ${upload.upload_id} is ${upload.state}: no more bytes can land in it.`);
   }
@@ -138,8 +139,8 @@ export async function landChunk(
   body.on('error', () => undefined);
   let file: FileHandle | undefined;
   try {
-    if (lease.chunk.state === 'verified')
-      return answer(length, true, true, await verifiedCount(db.sql, upload.upload_id));
+    // Another request was first, between the look and the lease.
+    if (lease.chunk.state === 'verified') return await verifiedBefore(lease.chunk);
     if (request.offset > lease.chunk.landed) {
       refuse(
         'CONFLICT',
