@@ -1,6 +1,6 @@
 // Bytes of an image file to a grey raster and back; the only file that knows sharp. One page at a time on one thread:
 // pages are read side by side by processes, not by libvips.
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import type { GrayImage } from '../../shared/omr/image.ts';
 
 export type Decoded = { ok: true; image: GrayImage } | { ok: false; reason: string };
@@ -50,7 +50,7 @@ interface Head {
   alpha: boolean;
 }
 
-const headOf = async (input: sharp.Sharp): Promise<Head> => {
+const headOf = async (input: Sharp): Promise<Head> => {
   const { width, height, depth, space, hasAlpha } = await input.metadata();
   const kind = depth !== 'uchar' ? 'other' : space === 'b-w' ? 'grey' : space === 'srgb' ? 'colour' : 'other';
   return { width, height, kind, alpha: hasAlpha };

@@ -10,7 +10,7 @@ import { type Homography, project } from './warp.ts';
 
 /** Share of the radius that is measured: inside the printed outline at 0.1 bubble of misalignment. */
 const INNER = 0.76;
-const GRID = 12;
+const GRID = 10;
 
 /** Sample points inside a unit bubble, x and y by turns, in units of its width and height. */
 const SAMPLES: readonly number[] = (() => {
@@ -24,6 +24,10 @@ const SAMPLES: readonly number[] = (() => {
   }
   return points;
 })();
+
+const COUNT = SAMPLES.length / 2;
+const ACROSS = Float64Array.from({ length: COUNT }, (_, i) => SAMPLES[2 * i]!);
+const DOWN = Float64Array.from({ length: COUNT }, (_, i) => SAMPLES[2 * i + 1]!);
 
 /** Darkness of every bubble in the template's order: 0 as light as the paper, 1 black. */
 export const measureBubbles = (
@@ -46,14 +50,27 @@ export const measureBubbles = (
     const [vx, vy] = [south.x - north.x, south.y - north.y];
     let sum = 0;
     let count = 0;
-    for (let s = 0; s < SAMPLES.length; s += 2) {
-      const [du, dv] = [SAMPLES[s]!, SAMPLES[s + 1]!];
-      const x = Math.floor(centre.x + du * ux + dv * vx);
-      const y = Math.floor(centre.y + du * uy + dv * vy);
-      if (x < 0 || y < 0 || x >= width || y >= height) continue;
-      sum += data[y * width + x]!;
-      count++;
-    }
+    const reachX = (Math.abs(ux) + Math.abs(vx)) / 2;
+    const reachY = (Math.abs(uy) + Math.abs(vy)) / 2;
+    if (centre.x > reachX && centre.y > reachY && centre.x + reachX < width - 1 && centre.y + reachY < height - 1) {
+      const [cx, cy] = [centre.x, centre.y];
+      for (let s = 0; s < COUNT; s++) {
+        const du = ACROSS[s]!;
+        const dv = DOWN[s]!;
+        const x = (cx + du * ux + dv * vx) | 0;
+        const y = (cy + du * uy + dv * vy) | 0;
+        sum += data[y * width + x]!;
+      }
+      count = COUNT;
+    } else
+      for (let s = 0; s < SAMPLES.length; s += 2) {
+        const [du, dv] = [SAMPLES[s]!, SAMPLES[s + 1]!];
+        const x = Math.floor(centre.x + du * ux + dv * vx);
+        const y = Math.floor(centre.y + du * uy + dv * vy);
+        if (x < 0 || y < 0 || x >= width || y >= height) continue;
+        sum += data[y * width + x]!;
+        count++;
+      }
     const bright = paperAt(paper, centre.x, centre.y);
     dark[b] = count === 0 || bright < 1 ? 0 : Math.max(0, 1 - sum / count / bright);
   }

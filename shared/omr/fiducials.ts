@@ -55,6 +55,7 @@ export const findCorners = (frame: Frame, paper: Paper, template: Template): Cor
   return bestFour(candidates, { width, height, size });
 };
 
+/** A connected component of ink in frame pixels, its last row and column included. */
 interface Blob {
   left: number;
   right: number;
@@ -63,7 +64,24 @@ interface Blob {
   area: number;
 }
 
-/** Components of ink in a zone, by runs joined with those of the row above. */
+// Scratch memory, used again for every zone of every page. A blob is five numbers and the index of the one that took
+// it in (or its own); a run is its start, its end (one past) and its blob.
+let blobs = new Int32Array(6 * 4096);
+let above = new Int32Array(0);
+let below = new Int32Array(0);
+
+const rootOf = (i: number): number => {
+  let r = i;
+  while (blobs[r + 5] !== r) r = blobs[r + 5]!;
+  while (blobs[i + 5] !== r) {
+    const up = blobs[i + 5]!;
+    blobs[i + 5] = r;
+    i = up;
+  }
+  return r;
+};
+
+/** Components of ink in a zone whose box is `least` to `most` pixels either way, by runs joined with the row above. */
 const blobsIn = (
   frame: Frame,
   levels: Uint8Array,
@@ -72,65 +90,86 @@ const blobsIn = (
   y0: number,
   width: number,
   height: number,
+  least: number,
+  most: number,
 ): Blob[] => {
-  const blobs: Blob[] = [];
-  const parent: number[] = [];
-  const root = (i: number): number => {
-    let r = i;
-    while (parent[r] !== r) r = parent[r]!;
-    while (parent[i] !== r) {
-      const up = parent[i]!;
-      parent[i] = r;
-      i = up;
-    }
-    return r;
-  };
-  // runs of the row above and of this row: start, end (one past), blob
-  let above: number[] = [];
+  const { data } = frame;
+  const end = x0 + width;
+  if (above.length < 3 * (width + 2)) {
+    above = new Int32Array(3 * (width + 2));
+    below = new Int32Array(3 * (width + 2));
+  }
+  let count = 0;
+  let runsAbove = 0;
   for (let y = y0; y < y0 + height; y++) {
-    const runs: number[] = [];
     const tiles = (y >> 4) * columns;
     const row = y * frame.width;
+    let runs = 0;
     let next = 0;
-    for (let x = x0; x < x0 + width; x++) {
-      if (frame.data[row + x]! >= levels[tiles + (x >> 4)]!) continue;
+    for (let x = x0; x < end; ) {
+      // paper, tile by tile
+      let tile = x >> 4;
+      let stop = Math.min(end, (tile + 1) << 4);
+      let level = levels[tiles + tile]!;
+      while (x < stop && data[row + x]! >= level) x++;
+      if (x === stop) continue;
       const start = x;
-      do x++;
-      while (x < x0 + width && frame.data[row + x]! < levels[tiles + (x >> 4)]!);
+      for (;;) {
+        while (x < stop && data[row + x]! < level) x++;
+        if (x < stop || x >= end) break;
+        tile++;
+        stop = Math.min(end, (tile + 1) << 4);
+        level = levels[tiles + tile]!;
+      }
       // which runs above touch this one (diagonals count)
       let own = -1;
-      while (next < above.length && above[next + 1]! < start) next += 3;
-      for (let k = next; k < above.length && above[k]! <= x; k += 3) {
-        const other = root(above[k + 2]!);
+      while (next < runsAbove && above[next + 1]! < start) next += 3;
+      for (let k = next; k < runsAbove && above[k]! <= x; k += 3) {
+        const other = rootOf(above[k + 2]!);
         if (own < 0) own = other;
         else if (own !== other) {
-          merge(blobs[own]!, blobs[other]!);
-          parent[other] = own;
+          if (blobs[other]! < blobs[own]!) blobs[own] = blobs[other]!;
+          if (blobs[other + 1]! > blobs[own + 1]!) blobs[own + 1] = blobs[other + 1]!;
+          if (blobs[other + 2]! < blobs[own + 2]!) blobs[own + 2] = blobs[other + 2]!;
+          blobs[own + 4] = blobs[own + 4]! + blobs[other + 4]!;
+          blobs[other + 5] = own;
         }
       }
       if (own < 0) {
-        own = blobs.length;
-        parent.push(own);
-        blobs.push({ left: start, right: x - 1, top: y, bottom: y, area: 0 });
+        own = count;
+        count += 6;
+        if (count > blobs.length) {
+          const more = new Int32Array(blobs.length * 2);
+          more.set(blobs);
+          blobs = more;
+        }
+        blobs[own] = start;
+        blobs[own + 1] = x - 1;
+        blobs[own + 2] = y;
+        blobs[own + 4] = 0;
+        blobs[own + 5] = own;
       }
-      const blob = blobs[own]!;
-      if (start < blob.left) blob.left = start;
-      if (x - 1 > blob.right) blob.right = x - 1;
-      blob.bottom = y;
-      blob.area += x - start;
-      runs.push(start, x, own);
+      if (start < blobs[own]!) blobs[own] = start;
+      if (x - 1 > blobs[own + 1]!) blobs[own + 1] = x - 1;
+      blobs[own + 3] = y;
+      blobs[own + 4] = blobs[own + 4]! + x - start;
+      below[runs] = start;
+      below[runs + 1] = x;
+      below[runs + 2] = own;
+      runs += 3;
     }
-    above = runs;
+    [above, below] = [below, above];
+    runsAbove = runs;
   }
-  return blobs.filter((_, i) => parent[i] === i);
-};
-
-const merge = (into: Blob, from: Blob): void => {
-  into.left = Math.min(into.left, from.left);
-  into.right = Math.max(into.right, from.right);
-  into.top = Math.min(into.top, from.top);
-  into.bottom = Math.max(into.bottom, from.bottom);
-  into.area += from.area;
+  const found: Blob[] = [];
+  for (let i = 0; i < count; i += 6) {
+    if (blobs[i + 5] !== i) continue;
+    const [left, right, top, bottom] = [blobs[i]!, blobs[i + 1]!, blobs[i + 2]!, blobs[i + 3]!];
+    const [w, h] = [right - left + 1, bottom - top + 1];
+    if (w < least || h < least || w > most || h > most) continue;
+    found.push({ left, right, top, bottom, area: blobs[i + 4]! });
+  }
+  return found;
 };
 
 const squaresIn = (
@@ -144,11 +183,12 @@ const squaresIn = (
   expected: number,
 ): Mark[] => {
   const found: { mark: Mark; unlike: number }[] = [];
-  for (const blob of blobsIn(frame, levels, paper.columns, x0, y0, width, height)) {
+  const [least, most] = [expected * SMALLEST, expected * LARGEST];
+  for (const blob of blobsIn(frame, levels, paper.columns, x0, y0, width, height, least, most)) {
     const w = blob.right - blob.left + 1;
     const h = blob.bottom - blob.top + 1;
     const [short, long] = w < h ? [w, h] : [h, w];
-    if (short < expected * SMALLEST || long > expected * LARGEST || long > short * 1.4) continue;
+    if (long > short * 1.4) continue;
     // half the box is what a hollow square turned by 10° leaves; a ring or a letter leaves less
     const box = blob.area / (w * h);
     if (box < 0.45) continue;

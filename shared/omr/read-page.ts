@@ -3,7 +3,7 @@
 import type { FieldReading, Reading, SheetReading } from '../protocol/reading.ts';
 import { COVER } from '../template/built-in.ts';
 import { layOut } from '../template/geometry.ts';
-import { parseQr } from '../template/qr-text.ts';
+import { parseQr, sheetQr } from '../template/qr-text.ts';
 import type { Template } from '../template/template.ts';
 import { toBase64 } from './base64.ts';
 import { blankDarkness, measureBubbles, outlineMatch } from './bubbles.ts';
@@ -102,12 +102,18 @@ const readQrOf = (image: GrayImage, paper: Paper, likely: readonly Found[]): { q
     const zone = JSON.stringify(template.qr);
     if (tried.some((before) => before.zone === zone && before.pose === pose)) continue;
     tried.push({ zone, pose });
-    const qr = readQr(image, paper, pose.toImage, template.qr);
+    const qr = readQr(image, paper, pose.toImage, template.qr, textsFor(likely));
     if (qr.text !== null) return { qr, pose };
     inked ||= qr.inked;
   }
   return { qr: { text: null, inked }, pose: likely[0]!.pose };
 };
+
+/** What the codes of these templates say on their first page; covers all say something else. */
+const textsFor = (likely: readonly Found[]): string[] =>
+  likely
+    .filter(({ template }) => template.kind === 'sheet' && template.qr !== null)
+    .map(({ template }) => sheetQr({ templateId: template.id, version: template.version }));
 
 const readCover = (image: GrayImage, paper: Paper, covers: readonly Found[]): Reading => {
   const { qr, pose } = readQrOf(image, paper, covers);
