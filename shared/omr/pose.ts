@@ -1,6 +1,6 @@
 // Which way up a page lies and whether its frame is a sheet's or a cover's: the odd corner square says so, and the
 // ticks along the edges prove it and make the fit finer.
-import type { Template } from '../template/template.ts';
+import type { SheafTemplate } from '../template/built-in.ts';
 import type { Corners } from './fiducials.ts';
 import type { GrayImage } from './image.ts';
 import { type Paper, paperAt } from './threshold.ts';
@@ -32,7 +32,12 @@ const FEWEST_TICKS = 0.35;
 export const TIE = 0.05;
 
 /** The believable poses of a template's frame on the corners that were found, at most one a way up, the best first. */
-export const findPoses = (image: GrayImage, paper: Paper, guesses: readonly Corners[], template: Template): Pose[] => {
+export const findPoses = (
+  image: GrayImage,
+  paper: Paper,
+  guesses: readonly Corners[],
+  template: SheafTemplate,
+): Pose[] => {
   const poses: Pose[] = [];
   const most = template.ticks.length > 0 ? 1 : NO_TICKS;
   let best = 0;
@@ -54,7 +59,7 @@ export const findPoses = (image: GrayImage, paper: Paper, guesses: readonly Corn
 };
 
 /** Share of the four squares that are there, and solid or hollow as the template has them; null when too few are. */
-const cornersAgree = (corners: Corners, template: Template, turn: number): number | null => {
+const cornersAgree = (corners: Corners, template: SheafTemplate, turn: number): number | null => {
   let agreeing = 0;
   for (let corner = 0; corner < 4; corner++) {
     const at = (corner + turn) % 4;
@@ -73,7 +78,13 @@ const ENOUGH_TICKS = 6;
  *  fit is a parallelogram, which can be 5 mm off at that corner: the near ticks are found first and pull it in. */
 const ROUNDS = { seen: [1.2, 1], inferred: [3, 3, 2, 1] } as const;
 
-const settle = (image: GrayImage, paper: Paper, corners: Corners, template: Template, turn: number): Pose | null => {
+const settle = (
+  image: GrayImage,
+  paper: Paper,
+  corners: Corners,
+  template: SheafTemplate,
+  turn: number,
+): Pose | null => {
   const { centres } = template.fiducials;
   const from: Point[] = [];
   const to: Point[] = [];
@@ -126,7 +137,7 @@ const lookForTicks = (
   image: GrayImage,
   paper: Paper,
   toImage: Homography,
-  template: Template,
+  template: SheafTemplate,
   reach: number,
 ): Tick[] => {
   const ticks: Tick[] = [];

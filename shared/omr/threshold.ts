@@ -10,18 +10,22 @@ export interface Frame extends GrayImage {
 /** Long side of a frame: an A4 page comes to about 70 dpi, where a 6 mm square is 16 pixels wide. */
 const FRAME_SIDE = 800;
 
-// Frames live only while a page is read, one at a time: their memory is used again.
-let spare = new Uint8Array(0);
+// Frames live only while a page is read, one of a size at a time: their memory is used again.
+const spare = { small: new Uint8Array(0), fine: new Uint8Array(0) };
+
+/** Long side of the finer frame on which the outlines of other makers' bubbles are looked for. */
+const FINE_SIDE = 1800;
 
 /** Each frame pixel is the mean of two raster pixels, which is enough against grain and cheap at any resolution. The
  *  frame is good until the next page is shrunk. */
-export const shrink = (image: GrayImage): Frame => {
-  const k = Math.max(1, Math.round(Math.max(image.width, image.height) / FRAME_SIDE));
+export const shrink = (image: GrayImage, size: 'small' | 'fine' = 'small'): Frame => {
+  const side = size === 'small' ? FRAME_SIDE : FINE_SIDE;
+  const k = Math.max(1, Math.round(Math.max(image.width, image.height) / side));
   if (k === 1) return { ...image, shrink: 1 };
   const width = Math.floor(image.width / k);
   const height = Math.floor(image.height / k);
-  if (spare.length < width * height) spare = new Uint8Array(width * height);
-  const data = spare;
+  if (spare[size].length < width * height) spare[size] = new Uint8Array(width * height);
+  const data = spare[size];
   const source = image.data;
   // opposite corners of the cell's inner half, so that its centre of mass is the cell's centre
   const near = k >> 2;
@@ -119,9 +123,9 @@ const INK_SHARE = 0.55;
 const DARKEST_PAPER = 40;
 
 /** Below this a frame pixel is ink, a value per tile. Where there is no paper there is no ink either. */
-export const inkLevels = ({ level }: Paper): Uint8Array => {
+export const inkLevels = ({ level }: Paper, share = INK_SHARE): Uint8Array => {
   const levels = new Uint8Array(level.length);
-  for (let i = 0; i < level.length; i++) levels[i] = level[i]! < DARKEST_PAPER ? 0 : Math.floor(level[i]! * INK_SHARE);
+  for (let i = 0; i < level.length; i++) levels[i] = level[i]! < DARKEST_PAPER ? 0 : Math.floor(level[i]! * share);
   return levels;
 };
 
