@@ -101,6 +101,9 @@ const MOST_GLYPH = 0.22;
 /** With few bubbles of a letter the page's middle is believed as much. */
 const GLYPH_WEIGHT = 6;
 
+const FEW = 40;
+const DARKEST_BLANK = 0.12;
+
 /** How dark each bubble is without a mark, from the page itself: the middle of all bubbles with that letter. */
 export const glyphDarkness = (dark: Float64Array, bubbles: readonly Bubble[]): Float64Array => {
   const groups = new Map<string, number[]>();
@@ -111,7 +114,8 @@ export const glyphDarkness = (dark: Float64Array, bubbles: readonly Bubble[]): F
     else groups.set(kind, [i]);
   });
   const middle = (values: Float64Array): number => values.sort()[(values.length - 1) >> 1] ?? 0;
-  const page = middle(dark.slice());
+  // print is seldom darker than this inside; where all of few bubbles are marked, their middle is a mark's
+  const page = Math.min(middle(dark.slice()), dark.length < FEW ? DARKEST_BLANK : 1);
   const expected = new Float64Array(dark.length);
   for (const group of groups.values()) {
     const own = middle(Float64Array.from(group, (i) => dark[i]!));

@@ -15,6 +15,8 @@ const median = (sorted: ArrayLike<number>): number => sorted[Math.floor((sorted.
 
 /** Less than this above its surroundings is no mark at all, whatever the page looks like. */
 const LEAST_MARK = 0.15;
+/** Unmarked paper is never darker than this beyond its print, not even where most bubbles are marked. */
+const MOST_OFFSET = 0.12;
 /** Net darkness taken for typical when a page has fewer than three marks: a fully blank sheet stays blank. */
 const TYPICAL_MARK = 0.5;
 
@@ -28,7 +30,7 @@ export const pageLevels = (dark: Float64Array, expected: Float64Array): PageLeve
   for (let i = 0; i < raw.length; i++) raw[i] = dark[i]! - expected[i]!;
   raw.sort();
   const lower = raw.slice(0, Math.max(1, Math.ceil(raw.length * 0.7)));
-  const offset = median(lower);
+  const offset = Math.min(MOST_OFFSET, median(lower));
   for (let i = 0; i < lower.length; i++) lower[i] = Math.abs(lower[i]! - offset);
   const spread = median(lower.sort());
   const least = offset + Math.max(LEAST_MARK, 6 * spread);

@@ -36,8 +36,12 @@ const ROUNDS = [0.95, 0.7, 0.5, 0.4, 0.35] as const;
 const ENOUGH = 12;
 /** With so many a plane is fitted in perspective, with fewer only stretched and turned. */
 const PLENTY = 60;
-/** Outlines that must be found for them to count as evidence of how a page lies. */
-const FEWEST_SHARE = 0.2;
+/** Share of the outlines that must be found for them to count as evidence of how a page lies; where there is nothing
+ *  else, letters that happen to lie right must not be enough. */
+const FEWEST_SHARE = { squares: 1, marks: 0.15, edge: 0.15, none: 0.4 } as const;
+const FEWEST = 4;
+/** Templates draw bubbles a third smaller or larger than the printed outlines; beyond that those are letters. */
+const GROWN = [0.68, 1.5] as const;
 /** A page fed as it was printed is likelier than one that was turned: what a turn must gain in outlines. */
 const TURN_LEAD = 0.03;
 
@@ -54,13 +58,20 @@ export const findForm = (image: GrayImage, frame: Frame, paper: Paper, template:
     const starts = guess.rough ? offsetsOf(guess, bubbles, outlines) : [guess.toImage];
     for (const start of starts) {
       const settled = settle(start, guess, bubbles, outlines);
+      const grown = grownOf(settled.pairs);
+      if (grown < GROWN[0] || grown > GROWN[1]) settled.pairs = [];
+      const { length } = settled.pairs;
+      if (length < FEWEST || length < FEWEST_SHARE[template.fiducials.type] * bubbles.length) {
+        settled.pairs = [];
+        settled.toImage = guess.toImage;
+      }
       const value = settled.pairs.length / bubbles.length - (guess.turn === 0 ? 0 : TURN_LEAD);
       if (value > most) [best, most] = [{ guess, ...settled }, value];
     }
   }
   if (!best) return null;
   const match = best.pairs.length / bubbles.length;
-  const told = match >= FEWEST_SHARE;
+  const told = best.pairs.length > 0;
   if (!told && best.guess.rough && template.fiducials.type === 'edge') return null;
   const local = told
     ? localShift(best.toImage, best.pairs, bubbles)
@@ -107,7 +118,9 @@ const guessesFor = (frame: Frame, paper: Paper, template: Template): Guess[] => 
         const points = places.map((_, i) => corners[(i + turn) % 4]!);
         const toImage = homography(places, points);
         const anchors = places.map((at, i) => ({ at, seen: points[i]! }));
-        if (!toImage || !keepsShape(points, page)) return [];
+        // an image without a page's edge may be a stretched one; only its turns must be told apart
+        const stretched = fiducials.type === 'none' && turn % 2 === 0;
+        if (!toImage || !(stretched || keepsShape(points, page))) return [];
         return [{ toImage, turn, anchors, weight: fiducials.type === 'edge' ? 1 : 0.2, rough: true }];
       });
     }
@@ -151,8 +164,8 @@ const findOutlines = (image: GrayImage, template: Template, guesses: readonly Gu
   most = Math.ceil((most * 1.7) / fine.shrink) + 2;
   const zone = { x: 0, y: 0, width: fine.width, height: fine.height };
   const blobs: Blob[] = [];
-  // faint outlines show at the upper level, those that touch something grey at the lower one
-  for (const share of [0.86, 0.72]) {
+  // thin and faint outlines show at the upper levels, those that touch something grey at the lower ones
+  for (const share of [0.93, 0.82, 0.6]) {
     blobs.push(...blobsIn(fine, inkLevels(paper, share), paper.columns, zone, least, most));
   }
   const n = blobs.length;

@@ -84,9 +84,6 @@ export const readPage = (image: GrayImage, templates: readonly Template[]): Read
 
 const isSheaf = (template: Template): template is SheafTemplate => template.fiducials.type === 'squares';
 
-/** Fewer outlines than this where the template has its bubbles: whatever was measured may be something else. */
-const FEW_OUTLINES = 0.25;
-
 /** A page of another maker's form: the one of these whose bubbles are most surely there. */
 const readForm = (image: GrayImage, frame: Frame, paper: Paper, forms: readonly Template[]): Reading | null => {
   const found = forms
@@ -104,7 +101,7 @@ const readForm = (image: GrayImage, frame: Frame, paper: Paper, forms: readonly 
   const { bubbles } = layOut(template);
   const dark = measureBubbles(image, paper, pose.toImage, bubbles, { ...pose, outline: template.outline ?? 'ellipse' });
   const expected = glyphDarkness(dark, bubbles);
-  const misaligned = template.fiducials.type !== 'marks' && pose.match < FEW_OUTLINES;
+  const misaligned = template.fiducials.type !== 'marks' && pose.match === 0;
   return toReading(template, pose, dark, expected, misaligned, { text: null, inked: false }, flags);
 };
 
