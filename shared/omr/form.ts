@@ -13,6 +13,8 @@ import { affine, type Homography, homography, type Point, project } from './warp
 export interface FormPose extends Pose {
   /** share of the bubbles whose outlines are where they should be */
   match: number;
+  /** whether it is told from the same page turned by a half or a quarter */
+  upright: boolean;
   /** how far each bubble lies from its place, x and y by turns in millimetres: paper is not flat, print not exact */
   shift: Float64Array;
   /** the printed outline's size over the template's */
@@ -40,8 +42,8 @@ const PLENTY = 60;
  *  else, letters that happen to lie right must not be enough. */
 const FEWEST_SHARE = { squares: 1, marks: 0.15, edge: 0.15, none: 0.4 } as const;
 const FEWEST = 4;
-/** Templates draw bubbles a third smaller or larger than the printed outlines; beyond that those are letters. */
-const GROWN = [0.68, 1.5] as const;
+/** Templates draw bubbles a third larger to half as large as the printed outlines; beyond that those are letters. */
+const GROWN = [0.68, 2.2] as const;
 /** A page fed as it was printed is likelier than one that was turned: what a turn must gain in outlines. */
 const TURN_LEAD = 0.03;
 
@@ -54,22 +56,28 @@ export const findForm = (image: GrayImage, frame: Frame, paper: Paper, template:
   const outlines = findOutlines(image, template, guesses);
   let best: { guess: Guess; toImage: Homography; pairs: Pair[] } | null = null;
   let most = Number.NEGATIVE_INFINITY;
+  const counts = [-1, -1, -1, -1];
   for (const guess of guesses) {
     const starts = guess.rough ? offsetsOf(guess, bubbles, outlines) : [guess.toImage];
     for (const start of starts) {
       const settled = settle(start, guess, bubbles, outlines);
       const grown = grownOf(settled.pairs);
-      if (grown < GROWN[0] || grown > GROWN[1]) settled.pairs = [];
-      const { length } = settled.pairs;
-      if (length < FEWEST || length < FEWEST_SHARE[template.fiducials.type] * bubbles.length) {
+      const fits = grown > GROWN[0] && grown < GROWN[1] && settled.pairs.length >= FEWEST;
+      const count = fits ? settled.pairs.length : 0;
+      counts[guess.turn] = Math.max(counts[guess.turn]!, count);
+      if (count < FEWEST_SHARE[template.fiducials.type] * bubbles.length) {
         settled.pairs = [];
         settled.toImage = guess.toImage;
       }
-      const value = settled.pairs.length / bubbles.length - (guess.turn === 0 ? 0 : TURN_LEAD);
+      const value = count / bubbles.length - (guess.turn === 0 ? 0 : TURN_LEAD);
       if (value > most) [best, most] = [{ guess, ...settled }, value];
     }
   }
   if (!best) return null;
+  const { turn } = best.guess;
+  const other = counts.reduce((second, count, at) => (at === turn ? second : Math.max(second, count)), -1);
+  // marks that differ leave one way up; others leave it to the outlines
+  const upright = other < 0 || counts[turn]! >= other + Math.max(FEWEST, other / 2);
   const match = best.pairs.length / bubbles.length;
   const told = best.pairs.length > 0;
   if (!told && best.guess.rough && template.fiducials.type === 'edge') return null;
@@ -84,6 +92,7 @@ export const findForm = (image: GrayImage, frame: Frame, paper: Paper, template:
     ticks: null,
     residual: local.residual,
     match,
+    upright,
     shift: local.shift,
     grown: told ? grownOf(best.pairs) : 1,
   };
@@ -134,6 +143,9 @@ const keepsShape = ([a, b, c, d]: readonly Point[], page: { width: number; heigh
   return ratio > 0.7 && ratio < 1.43;
 };
 
+/** Components up to so many times a bubble are looked at. */
+const MOST_GROWN = 2.2;
+
 /** Centres and sides of all components that could be a bubble, in raster pixels, in cells for quick look-up. */
 interface Outlines {
   x: Float64Array;
@@ -161,7 +173,7 @@ const findOutlines = (image: GrayImage, template: Template, guesses: readonly Gu
     }
   }
   least = Math.max(3, Math.floor((least * 0.55) / fine.shrink));
-  most = Math.ceil((most * 1.7) / fine.shrink) + 2;
+  most = Math.ceil((most * MOST_GROWN) / fine.shrink) + 2;
   const zone = { x: 0, y: 0, width: fine.width, height: fine.height };
   const blobs: Blob[] = [];
   // thin and faint outlines show at the upper levels, those that touch something grey at the lower ones
@@ -230,8 +242,8 @@ const pairsOf = (toImage: Homography, bubbles: readonly Bubble[], outlines: Outl
     for (let r = Math.max(0, cy - 1); r <= Math.min(rows - 1, cy + 1); r++) {
       for (let c = Math.max(0, cx - 1); c <= Math.min(columns - 1, cx + 1); c++) {
         for (let i = head[r * columns + c]!; i >= 0; i = next[i]!) {
-          if (w[i]! < size.width * 0.55 || w[i]! > size.width * 1.6 + 2) continue;
-          if (h[i]! < size.height * 0.55 || h[i]! > size.height * 1.6 + 2) continue;
+          if (w[i]! < size.width * 0.55 || w[i]! > size.width * MOST_GROWN + 2) continue;
+          if (h[i]! < size.height * 0.55 || h[i]! > size.height * MOST_GROWN + 2) continue;
           const away = (x[i]! - at.x) ** 2 + (y[i]! - at.y) ** 2;
           if (away < nearest) [nearest, found] = [away, i];
         }
@@ -250,14 +262,21 @@ const pairsOf = (toImage: Homography, bubbles: readonly Bubble[], outlines: Outl
 
 const settle = (
   start: Homography,
-  { anchors, weight }: Guess,
+  { anchors, weight, rough }: Guess,
   bubbles: readonly Bubble[],
   outlines: Outlines,
 ): { toImage: Homography; pairs: Pair[] } => {
   let toImage = start;
   for (const reach of ROUNDS) {
     const pairs = sane(pairsOf(toImage, bubbles, outlines, reach));
-    if (pairs.length < ENOUGH) break;
+    if (pairs.length < ENOUGH) {
+      if (!rough || pairs.length < 3) break;
+      // too few for more than a shift
+      const dx = middle(pairs.map(({ at, seen }) => seen.x - project(toImage, at.x, at.y).x));
+      const dy = middle(pairs.map(({ at, seen }) => seen.y - project(toImage, at.x, at.y).y));
+      toImage = shifted(toImage, dx, dy);
+      continue;
+    }
     const from = pairs.map(({ at }) => at);
     const to = pairs.map(({ seen }) => seen);
     const held = weight >= 1 || pairs.length >= PLENTY;
@@ -304,8 +323,8 @@ const offsetsOf = ({ toImage }: Guess, bubbles: readonly Bubble[], outlines: Out
     for (let i = 0; i < outlines.x.length; i++) {
       const [dx, dy] = [outlines.x[i]! - at.x, outlines.y[i]! - at.y];
       if (Math.abs(dx) > reach || Math.abs(dy) > reach) continue;
-      if (outlines.w[i]! < size.width * 0.55 || outlines.w[i]! > size.width * 1.6 + 2) continue;
-      if (outlines.h[i]! < size.height * 0.55 || outlines.h[i]! > size.height * 1.6 + 2) continue;
+      if (outlines.w[i]! < size.width * 0.55 || outlines.w[i]! > size.width * MOST_GROWN + 2) continue;
+      if (outlines.h[i]! < size.height * 0.55 || outlines.h[i]! > size.height * MOST_GROWN + 2) continue;
       const at2 = (Math.round(dy / bin) + half) * side + Math.round(dx / bin) + half;
       votes[at2] = votes[at2]! + 1;
     }
@@ -319,13 +338,26 @@ const offsetsOf = ({ toImage }: Guess, bubbles: readonly Bubble[], outlines: Out
     return sum;
   });
   const order = [...sums.keys()].sort((a, b) => sums[b]! - sums[a]!).slice(0, 12);
-  const shifted = order.map((i): Homography => {
-    const [dx, dy] = [((i % side) - half) * bin, (Math.floor(i / side) - half) * bin];
-    const [h0, h1, h2, h3, h4, h5, h6, h7, h8] = toImage;
-    return [h0 + dx * h6, h1 + dx * h7, h2 + dx * h8, h3 + dy * h6, h4 + dy * h7, h5 + dy * h8, h6, h7, h8];
-  });
-  return [toImage, ...shifted];
+  return [
+    toImage,
+    ...order.map((i) => shifted(toImage, ((i % side) - half) * bin, (Math.floor(i / side) - half) * bin)),
+  ];
 };
+
+/** The same map with everything moved on the raster. */
+const shifted = ([h0, h1, h2, h3, h4, h5, h6, h7, h8]: Homography, dx: number, dy: number): Homography => [
+  h0 + dx * h6,
+  h1 + dx * h7,
+  h2 + dx * h8,
+  h3 + dy * h6,
+  h4 + dy * h7,
+  h5 + dy * h8,
+  h6,
+  h7,
+  h8,
+];
+
+const middle = (values: readonly number[]): number => Float64Array.from(values).sort()[values.length >> 1] ?? 0;
 
 /** Neighbours within this far, in millimetres, say where a bubble lies … */
 const NEIGHBOUR_MM = 9;

@@ -108,6 +108,10 @@ const apart = (a: Point, b: Point): number => Math.sqrt((a.x - b.x) ** 2 + (a.y 
 
 const misfit = (four: readonly Blob[], shown: readonly Mark[]): number | null => {
   const [a, b, c, d] = four.map((blob) => centreOf(blob, 1)) as [Point, Point, Point, Point];
+  // each in its own corner: the same four read a quarter further on are another way up
+  const across = (from: Point, to: Point): boolean => to.x - from.x > Math.abs(to.y - from.y);
+  const down = (from: Point, to: Point): boolean => to.y - from.y > Math.abs(to.x - from.x);
+  if (!across(a, b) || !across(d, c) || !down(a, d) || !down(b, c)) return null;
   const [p, q, r, s] = shown.map(({ at: [x, y] }) => ({ x, y })) as [Point, Point, Point, Point];
   const seen = [apart(a, b), apart(b, c), apart(c, d), apart(d, a)] as const;
   const wanted = [apart(p, q), apart(q, r), apart(r, s), apart(s, p)] as const;

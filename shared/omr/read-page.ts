@@ -101,7 +101,7 @@ const readForm = (image: GrayImage, frame: Frame, paper: Paper, forms: readonly 
   const { bubbles } = layOut(template);
   const dark = measureBubbles(image, paper, pose.toImage, bubbles, { ...pose, outline: template.outline ?? 'ellipse' });
   const expected = glyphDarkness(dark, bubbles);
-  const misaligned = template.fiducials.type !== 'marks' && pose.match === 0;
+  const misaligned = !pose.upright || (template.fiducials.type !== 'marks' && pose.match === 0);
   return toReading(template, pose, dark, expected, misaligned, { text: null, inked: false }, flags);
 };
 
