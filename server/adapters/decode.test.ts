@@ -44,6 +44,23 @@ describe('formats come out as one byte a pixel', () => {
   });
 });
 
+test('the short way to one channel gives the same bytes as the long one', async () => {
+  const noisy = halves(333, 250);
+  noisy.data = noisy.data.map((value, i) => (value + ((i * 7919) % 61)) & 255);
+  const jpeg = await encodeJpeg(noisy, 80);
+  expect(Buffer.from((await decoded(jpeg)).data)).toEqual(await sharp(jpeg).extractChannel(0).raw().toBuffer());
+  expect(Buffer.from((await decoded(await grey(noisy).png().toBuffer())).data)).toEqual(Buffer.from(noisy.data));
+  const colour = await raw(noisy).toColourspace('srgb').tint('#dd8844').jpeg({ quality: 80 }).toBuffer();
+  expect(Buffer.from((await decoded(colour)).data)).toEqual(await sharp(colour).extractChannel(1).raw().toBuffer());
+});
+
+test('a colour profile does not change a byte', async () => {
+  const jpeg = await raw(halves()).toColourspace('srgb').withIccProfile('p3').jpeg({ quality: 95 }).toBuffer();
+  expect((await sharp(jpeg).metadata()).icc).toBeDefined();
+  const bare = await sharp(jpeg, { ignoreIcc: true }).extractChannel(1).raw().toBuffer();
+  expect(Buffer.from((await decoded(jpeg)).data)).toEqual(bare);
+});
+
 test('what is transparent is paper', async () => {
   const clear = await sharp({
     create: { width: 8, height: 8, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 0 } },

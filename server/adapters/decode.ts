@@ -1,6 +1,6 @@
 // Bytes of an image file to a grey raster and back; the only file that knows sharp. One page at a time on one thread:
 // pages are read side by side by processes, not by libvips.
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import type { GrayImage } from '../../shared/omr/image.ts';
 
 export type Decoded = { ok: true; image: GrayImage } | { ok: false; reason: string };
@@ -20,13 +20,13 @@ export const decodeGray = async (bytes: Buffer): Promise<Decoded> => {
     // that is a mere warning: a stretched page would be read as a blank one.
     if (format === 'JPEG') {
       try {
-        return await decodeAs(bytes, 'warning');
+        return await decodeAs(bytes, format, 'warning');
       } catch (error) {
         if (DATA_LOST.test(messageOf(error)) || MACHINE.test(messageOf(error))) throw error;
       }
     }
     // 'error' lets harmless warnings pass (a stray byte between markers) and stops at bytes that are missing or wrong
-    return await decodeAs(bytes, 'error');
+    return await decodeAs(bytes, format, 'error');
   } catch (error) {
     const message = messageOf(error);
     if (MACHINE.test(message)) throw new Error('decoding failed on this machine', { cause: error });
@@ -38,22 +38,22 @@ export const decodeGray = async (bytes: Buffer): Promise<Decoded> => {
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Throws what sharp throws. */
-const decodeAs = async (bytes: Buffer, failOn: 'error' | 'warning'): Promise<Decoded> => {
-  const input = sharp(bytes, { failOn, limitInputPixels: false, sequentialRead: true });
-  const { width, height, channels, depth, space, hasAlpha } = await input.metadata();
+const decodeAs = async (bytes: Buffer, format: Format, failOn: 'error' | 'warning'): Promise<Decoded> => {
+  // A colour profile moves grey levels a little and costs twice the decoding: marks are measured against their paper.
+  const input = sharp(bytes, { failOn, limitInputPixels: false, sequentialRead: true, ignoreIcc: true });
+  const head = (format === 'JPEG' ? jpegHead(bytes) : null) ?? (await headOf(input));
+  const { width, height } = head;
   if (width * height > MOST_PIXELS) {
     return { ok: false, reason: `${width} × ${height} pixels: more than 100 megapixels` };
   }
   input.autoOrient();
-  const plain = depth === 'uchar' && (space === 'srgb' || space === 'b-w');
-  if (hasAlpha) input.flatten({ background: '#ffffff' });
-  if (!plain) input.toColourspace('srgb');
-  // Green is close to luminance and keeps red ink dark. A conversion to grey costs more than the decoding itself.
-  const colour = !plain || channels - (hasAlpha ? 1 : 0) >= 3;
-  const { data, info } = await input
-    .extractChannel(colour ? 1 : 0)
-    .raw({ depth: 'uchar' })
-    .toBuffer({ resolveWithObject: true });
+  if (head.alpha) input.flatten({ background: '#ffffff' });
+  if (head.kind === 'other') input.toColourspace('srgb');
+  // Of one channel, 'b-w' keeps every byte and spares widening to three. Of colours, green is close to luminance and
+  // keeps red ink dark; a conversion to grey costs more than the decoding itself.
+  if (head.kind === 'grey' && !head.alpha) input.toColourspace('b-w');
+  else input.extractChannel(1);
+  const { data, info } = await input.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
   const raster = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   return { ok: true, image: { width: info.width, height: info.height, data: raster } };
 };
@@ -61,11 +61,50 @@ const decodeAs = async (bytes: Buffer, failOn: 'error' | 'warning'): Promise<Dec
 /** What libjpeg warns of when a part of the picture is not in the file. */
 const DATA_LOST = /premature end|bad Huffman code|instead of RST|too few scanlines/i;
 
+interface Head {
+  width: number;
+  height: number;
+  /** what its pixels are: one byte, three, or something to be converted first */
+  kind: 'grey' | 'colour' | 'other';
+  alpha: boolean;
+}
+
+const headOf = async (input: Sharp): Promise<Head> => {
+  const { width, height, depth, space, hasAlpha } = await input.metadata();
+  const kind = depth !== 'uchar' ? 'other' : space === 'b-w' ? 'grey' : space === 'srgb' ? 'colour' : 'other';
+  return { width, height, kind, alpha: hasAlpha };
+};
+
+/** Size and channels from the frame header (ISO/IEC 10918-1, B.2.2), without another pass through libvips; null when it
+ *  is not of the common kind. */
+const jpegHead = (bytes: Buffer): Head | null => {
+  for (let at = 2; at + 9 < bytes.length && bytes[at] === 0xff; ) {
+    const marker = bytes[at + 1]!;
+    if (marker === 0xff) {
+      at++; // padding
+      continue;
+    }
+    if (marker === 0xc0 || marker === 0xc1 || marker === 0xc2) {
+      const channels = bytes[at + 9]!;
+      if (bytes[at + 4] !== 8 || (channels !== 1 && channels !== 3)) return null;
+      const [height, width] = [bytes.readUInt16BE(at + 5), bytes.readUInt16BE(at + 7)];
+      // a height of 0 is told after the first scan
+      return height === 0 ? null : { width, height, kind: channels === 1 ? 'grey' : 'colour', alpha: false };
+    }
+    // other segments hold their length; anything without one does not stand before the frame header
+    if (marker < 0xc4 || (marker >= 0xd0 && marker <= 0xd9)) return null;
+    at += 2 + bytes.readUInt16BE(at + 2);
+  }
+  return null;
+};
+
 /** What libvips says when memory, files or threads run out, not the image. */
 const MACHINE =
   /out of memory|unable to allocate|cannot allocate|ENOMEM|EMFILE|too many open files|unable to create thread/i;
 
-const formatOf = (bytes: Buffer): 'JPEG' | 'PNG' | 'WebP' | 'TIFF' | null => {
+type Format = 'JPEG' | 'PNG' | 'WebP' | 'TIFF';
+
+const formatOf = (bytes: Buffer): Format | null => {
   const starts = (...head: number[]): boolean => head.every((byte, i) => bytes[i] === byte);
   if (starts(0xff, 0xd8, 0xff)) return 'JPEG';
   if (starts(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)) return 'PNG';

@@ -1,6 +1,7 @@
 // How a candidate fills a bubble: a blot of graphite, uneven in darkness, size and place.
 import type { GrayImage } from '../omr/image.ts';
 import type { Bubble } from '../template/geometry.ts';
+import { drawShapes } from './canvas.ts';
 import type { Random } from './random.ts';
 
 export interface Hand {
@@ -16,6 +17,49 @@ export interface Hand {
 export const CAREFUL: Hand = { coverage: [0.7, 1], darkness: [0.5, 0.95], offset: 0.05 };
 /** Level two: the field. */
 export const HASTY: Hand = { coverage: [0.45, 1], darkness: [0.3, 0.95], offset: 0.08 };
+
+/** Level three: anything. */
+export const CARELESS: Hand = { coverage: [0.25, 1], darkness: [0.3, 0.95], offset: 0.1 };
+
+/** A line of graphite from one point to another; millimetres. @param darkness 0 to 1 */
+export const drawLine = (
+  image: GrayImage,
+  points: readonly (readonly [number, number])[],
+  scale: number,
+  lineMm: number,
+  darkness: number,
+): void => {
+  const segments: number[] = [];
+  for (let i = 1; i < points.length; i++) segments.push(...points[i - 1]!, ...points[i]!);
+  drawShapes(image, [{ shape: 'strokes', segments, line: lineMm, ink: darkness }], scale);
+};
+
+/** A tick instead of a fill. */
+export const tickBubble = (image: GrayImage, { x, y, width, height }: Bubble, scale: number, random: Random): void => {
+  const [w, h] = [width / 2, height / 2];
+  const points = [
+    [x - w * random.between(0.6, 1), y - h * random.between(-0.2, 0.3)],
+    [x - w * random.between(-0.1, 0.3), y + h * random.between(0.5, 0.9)],
+    [x + w * random.between(0.7, 1.5), y - h * random.between(0.7, 1.4)],
+  ] as const;
+  drawLine(image, points, scale, random.between(0.4, 0.8), random.between(0.5, 0.9));
+};
+
+/** A cross instead of a fill. */
+export const crossBubble = (image: GrayImage, { x, y, width, height }: Bubble, scale: number, random: Random): void => {
+  const [line, darkness] = [random.between(0.4, 0.8), random.between(0.5, 0.9)];
+  const reach = (): number => random.between(0.7, 1.15) / 2;
+  const down = [
+    [x - width * reach(), y - height * reach()],
+    [x + width * reach(), y + height * reach()],
+  ] as const;
+  const up = [
+    [x - width * reach(), y + height * reach()],
+    [x + width * reach(), y - height * reach()],
+  ] as const;
+  drawLine(image, down, scale, line, darkness);
+  drawLine(image, up, scale, line, darkness);
+};
 
 /** Side of the lattice that makes the graphite patchy. */
 const PATCHES = 7;

@@ -103,11 +103,102 @@ export const blur = (image: GrayImage, sigma: number): GrayImage => {
   return { width, height, data: Uint8Array.from(from, (value) => Math.round(value)) };
 };
 
+/** 65,536 draws of unit variance, made once: drawing four million for each page would take most of its time. */
+let grains: Float32Array | null = null;
+
 /** Grain of the sensor. @param sigma in grey levels */
 export const grain = (image: GrayImage, sigma: number, seed: number): GrayImage => {
+  if (!grains) {
+    const even = seeded(0x5eaf);
+    grains = Float32Array.from({ length: 65_536 }, () => even.normal());
+  }
   const random = seeded(seed);
-  const data = Uint8Array.from(image.data, (value) => clampByte(value + sigma * random.normal()));
+  const { width, height } = image;
+  const data = new Uint8Array(image.data.length);
+  // each row starts at a place of its own, so that no pattern shows
+  for (let y = 0; y < height; y++) {
+    let at = random.int(65_536);
+    const step = 1 + 2 * random.int(64);
+    for (let i = y * width; i < (y + 1) * width; i++) {
+      data[i] = clampByte(image.data[i]! + sigma * grains[at]!);
+      at = (at + step) & 65_535;
+    }
+  }
   return { ...image, data };
+};
+
+/** A fold across the page: what lies beyond it is seen at a slant, and its crease is dark. */
+export interface Fold {
+  /** where the crease runs, as a share of the height, or of the width when it runs down the page */
+  at: number;
+  down: boolean;
+  /** how much shorter the far part looks, and how much it slides along the crease, as shares of its length */
+  shorter: number;
+  slide: number;
+  /** how much of the light the crease takes */
+  crease: number;
+}
+
+export const fold = (image: GrayImage, { at, down, shorter, slide, crease }: Fold): GrayImage => {
+  const { width, height, data } = image;
+  const out = new Uint8Array(data.length);
+  const line = at * (down ? width : height);
+  const half = Math.max(2, Math.max(width, height) / 700);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const beyond = (down ? x : y) - line;
+      let [sx, sy] = [x, y];
+      if (beyond > 0) {
+        const [along, aside] = [beyond * shorter, beyond * slide];
+        sx += down ? along : aside;
+        sy += down ? aside : along;
+      }
+      const ix = Math.floor(sx);
+      const iy = Math.floor(sy);
+      if (ix < 0 || iy < 0 || ix >= width - 1 || iy >= height - 1) {
+        out[y * width + x] = 255;
+        continue;
+      }
+      const [fx, fy] = [sx - ix, sy - iy];
+      const from = iy * width + ix;
+      const upper = data[from]! * (1 - fx) + data[from + 1]! * fx;
+      const lower = data[from + width]! * (1 - fx) + data[from + width + 1]! * fx;
+      const light = 1 - crease * Math.max(0, 1 - Math.abs(beyond) / half);
+      out[y * width + x] = Math.round((upper * (1 - fy) + lower * fy) * light);
+    }
+  }
+  return { width, height, data: out };
+};
+
+/** Dirt on the scanner's glass: a line down the whole raster. @param x left edge as a share of the width */
+export const streak = (image: GrayImage, x: number, widthPx: number, darkness: number): GrayImage => {
+  const data = image.data.slice();
+  const left = Math.floor(x * image.width);
+  for (let y = 0; y < image.height; y++) {
+    for (let i = left; i < Math.min(image.width, left + widthPx); i++) {
+      data[y * image.width + i] = Math.round(data[y * image.width + i]! * (1 - darkness));
+    }
+  }
+  return { ...image, data };
+};
+
+/** A corner torn off or folded away. @param corner clockwise from the top left @param size of its sides, in pixels */
+export const cutCorner = (image: GrayImage, corner: 0 | 1 | 2 | 3, size: number, behind: number): GrayImage => {
+  const { width, height } = image;
+  const data = image.data.slice();
+  for (let y = 0; y < Math.min(size, height); y++) {
+    const row = corner < 2 ? y : height - 1 - y;
+    const span = Math.min(width, Math.ceil(size - y));
+    const from = corner === 0 || corner === 3 ? 0 : width - span;
+    data.fill(behind, row * width + from, row * width + from + span);
+  }
+  return { ...image, data };
+};
+
+/** What a photocopier does to greys. @param gain 1 leaves them, 2 makes light greys white and dark ones black */
+export const photocopy = (image: GrayImage, gain: number): GrayImage => {
+  const table = Uint8Array.from({ length: 256 }, (_, value) => clampByte((value - 140) * gain + 140));
+  return { ...image, data: image.data.map((value) => table[value]!) };
 };
 
 /** Exposure: black becomes `black`, white becomes `white`. */

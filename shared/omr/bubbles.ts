@@ -10,20 +10,37 @@ import { type Homography, project } from './warp.ts';
 
 /** Share of the radius that is measured: inside the printed outline at 0.1 bubble of misalignment. */
 const INNER = 0.76;
-const GRID = 12;
+const GRID = 10;
+
+/** Of a box the corners count too, and its sides are further out than an ellipse's. */
+const INNER_BOX = 0.7;
 
 /** Sample points inside a unit bubble, x and y by turns, in units of its width and height. */
-const SAMPLES: readonly number[] = (() => {
+const samplesOf = (inner: number, grid: number, box = false): Float64Array => {
   const points: number[] = [];
-  for (let j = 0; j < GRID; j++) {
-    for (let i = 0; i < GRID; i++) {
-      const u = ((i + 0.5) / GRID) * 2 - 1;
-      const v = ((j + 0.5) / GRID) * 2 - 1;
-      if (u * u + v * v <= 1) points.push((u * INNER) / 2, (v * INNER) / 2);
+  for (let j = 0; j < grid; j++) {
+    for (let i = 0; i < grid; i++) {
+      const u = ((i + 0.5) / grid) * 2 - 1;
+      const v = ((j + 0.5) / grid) * 2 - 1;
+      if (box || u * u + v * v <= 1) points.push((u * inner) / 2, (v * inner) / 2);
     }
   }
-  return points;
-})();
+  return Float64Array.from(points);
+};
+
+const SAMPLES = samplesOf(INNER, GRID);
+/** Of forms whose letters may be black and scanned in black and white, where a coarse grid meets a stroke by chance. */
+const DENSE = { ellipse: samplesOf(INNER, 24), box: samplesOf(INNER_BOX, 24, true) };
+
+/** What is known of the bubbles of one page beyond the plane they lie in. */
+export interface Lie {
+  /** how far each bubble lies from its place, x and y by turns in millimetres */
+  shift?: Float64Array;
+  /** the printed outline's size over the template's */
+  grown?: number;
+  /** of another maker's bubbles */
+  outline?: 'ellipse' | 'box';
+}
 
 /** Darkness of every bubble in the template's order: 0 as light as the paper, 1 black. */
 export const measureBubbles = (
@@ -31,33 +48,82 @@ export const measureBubbles = (
   paper: Paper,
   toImage: Homography,
   bubbles: readonly Bubble[],
+  { shift, grown = 1, outline }: Lie = {},
 ): Float64Array => {
   const { width, height, data } = image;
+  const samples = outline ? DENSE[outline] : SAMPLES;
   const dark = new Float64Array(bubbles.length);
   for (let b = 0; b < bubbles.length; b++) {
     const bubble = bubbles[b]!;
-    const centre = project(toImage, bubble.x, bubble.y);
+    const bx = bubble.x + (shift ? shift[2 * b]! : 0);
+    const by = bubble.y + (shift ? shift[2 * b + 1]! : 0);
+    const halfWide = (bubble.width / 2) * grown;
+    const halfHigh = (bubble.height / 2) * grown;
+    const centre = project(toImage, bx, by);
     // within one bubble perspective is straight enough to be a pair of steps
-    const east = project(toImage, bubble.x + bubble.width / 2, bubble.y);
-    const west = project(toImage, bubble.x - bubble.width / 2, bubble.y);
-    const south = project(toImage, bubble.x, bubble.y + bubble.height / 2);
-    const north = project(toImage, bubble.x, bubble.y - bubble.height / 2);
+    const east = project(toImage, bx + halfWide, by);
+    const west = project(toImage, bx - halfWide, by);
+    const south = project(toImage, bx, by + halfHigh);
+    const north = project(toImage, bx, by - halfHigh);
     const [ux, uy] = [east.x - west.x, east.y - west.y];
     const [vx, vy] = [south.x - north.x, south.y - north.y];
     let sum = 0;
     let count = 0;
-    for (let s = 0; s < SAMPLES.length; s += 2) {
-      const [du, dv] = [SAMPLES[s]!, SAMPLES[s + 1]!];
-      const x = Math.floor(centre.x + du * ux + dv * vx);
-      const y = Math.floor(centre.y + du * uy + dv * vy);
-      if (x < 0 || y < 0 || x >= width || y >= height) continue;
-      sum += data[y * width + x]!;
-      count++;
+    const reachX = (Math.abs(ux) + Math.abs(vx)) / 2;
+    const reachY = (Math.abs(uy) + Math.abs(vy)) / 2;
+    if (centre.x > reachX && centre.y > reachY && centre.x + reachX < width - 1 && centre.y + reachY < height - 1) {
+      const [cx, cy] = [centre.x, centre.y];
+      for (let s = 0; s < samples.length; s += 2) {
+        const du = samples[s]!;
+        const dv = samples[s + 1]!;
+        const x = (cx + du * ux + dv * vx) | 0;
+        const y = (cy + du * uy + dv * vy) | 0;
+        sum += data[y * width + x]!;
+      }
+      count = samples.length / 2;
+    } else {
+      for (let s = 0; s < samples.length; s += 2) {
+        const x = Math.floor(centre.x + samples[s]! * ux + samples[s + 1]! * vx);
+        const y = Math.floor(centre.y + samples[s]! * uy + samples[s + 1]! * vy);
+        if (x < 0 || y < 0 || x >= width || y >= height) continue;
+        sum += data[y * width + x]!;
+        count++;
+      }
     }
     const bright = paperAt(paper, centre.x, centre.y);
     dark[b] = count === 0 || bright < 1 ? 0 : Math.max(0, 1 - sum / count / bright);
   }
   return dark;
+};
+
+/** What other makers print inside bubbles is not known, but most bubbles of a letter are unmarked on the page itself. */
+const MOST_GLYPH = 0.22;
+/** With few bubbles of a letter the page's middle is believed as much. */
+const GLYPH_WEIGHT = 6;
+
+const FEW = 40;
+const DARKEST_BLANK = 0.12;
+
+/** How dark each bubble is without a mark, from the page itself: the middle of all bubbles with that letter. */
+export const glyphDarkness = (dark: Float64Array, bubbles: readonly Bubble[]): Float64Array => {
+  const groups = new Map<string, number[]>();
+  bubbles.forEach(({ option, width, height }, i) => {
+    const kind = `${option}/${Math.round(width * 4)}/${Math.round(height * 4)}`;
+    const group = groups.get(kind);
+    if (group) group.push(i);
+    else groups.set(kind, [i]);
+  });
+  const middle = (values: Float64Array): number => values.sort()[(values.length - 1) >> 1] ?? 0;
+  // print is seldom darker than this inside; where all of few bubbles are marked, their middle is a mark's
+  const page = Math.min(middle(dark.slice()), dark.length < FEW ? DARKEST_BLANK : 1);
+  const expected = new Float64Array(dark.length);
+  for (const group of groups.values()) {
+    const own = middle(Float64Array.from(group, (i) => dark[i]!));
+    const extra =
+      Math.max(-MOST_GLYPH, Math.min(MOST_GLYPH, own - page)) * (group.length / (group.length + GLYPH_WEIGHT));
+    for (const i of group) expected[i] = page + extra;
+  }
+  return expected;
 };
 
 const known = new WeakMap<Template, Float64Array>();

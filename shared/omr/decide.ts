@@ -11,12 +11,12 @@ export interface PageLevels {
 }
 
 /** Middle of sorted numbers. */
-const median = (sorted: readonly number[]): number => sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
-
-const ascending = (a: number, b: number): number => a - b;
+const median = (sorted: ArrayLike<number>): number => sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
 
 /** Less than this above its surroundings is no mark at all, whatever the page looks like. */
 const LEAST_MARK = 0.15;
+/** Unmarked paper is never darker than this beyond its print, not even where most bubbles are marked. */
+const MOST_OFFSET = 0.12;
 /** Net darkness taken for typical when a page has fewer than three marks: a fully blank sheet stays blank. */
 const TYPICAL_MARK = 0.5;
 
@@ -26,12 +26,18 @@ const TYPICAL_MARK = 0.5;
  * flat optimum over 73,995 bubbles of 147 real pages (0.3 to 0.4 of the way, 3 to 5 deviations).
  */
 export const pageLevels = (dark: Float64Array, expected: Float64Array): PageLevels => {
-  const raw = Array.from(dark, (d, i) => d - expected[i]!).sort(ascending);
+  const raw = new Float64Array(dark.length);
+  for (let i = 0; i < raw.length; i++) raw[i] = dark[i]! - expected[i]!;
+  raw.sort();
   const lower = raw.slice(0, Math.max(1, Math.ceil(raw.length * 0.7)));
-  const offset = median(lower);
-  const spread = median(lower.map((value) => Math.abs(value - offset)).sort(ascending));
-  const marked = raw.map((value) => value - offset).filter((net) => net > Math.max(LEAST_MARK, 6 * spread));
-  const typical = marked.length < 3 ? TYPICAL_MARK : median(marked);
+  const offset = Math.min(MOST_OFFSET, median(lower));
+  for (let i = 0; i < lower.length; i++) lower[i] = Math.abs(lower[i]! - offset);
+  const spread = median(lower.sort());
+  const least = offset + Math.max(LEAST_MARK, 6 * spread);
+  let first = raw.length;
+  while (first > 0 && raw[first - 1]! > least) first--;
+  const marked = raw.subarray(first);
+  const typical = marked.length < 3 ? TYPICAL_MARK : median(marked) - offset;
   const threshold = Math.min(0.35, Math.max(0.05, 0.35 * typical, 4 * spread));
   return { offset, threshold };
 };

@@ -1,6 +1,7 @@
 // Finds the four corner squares in a frame. Ink is joined into connected components in the corners of the raster; of
 // those that could be squares, the four are taken that lie as the template says and have the size that this implies.
-import type { Template } from '../template/template.ts';
+import type { SheafTemplate } from '../template/built-in.ts';
+import { type Blob, blobsIn } from './blobs.ts';
 import { type Frame, inkLevels, type Paper, paperAt } from './threshold.ts';
 import type { Point } from './warp.ts';
 
@@ -32,7 +33,7 @@ const MOST_CANDIDATES = 6;
  * What the four corner squares may be, likeliest first: the best four that were seen, and for each corner the best
  * three with the fourth worked out. Which is right shows in the ticks.
  */
-export const findCorners = (frame: Frame, paper: Paper, template: Template): Corners[] => {
+export const findCorners = (frame: Frame, paper: Paper, template: SheafTemplate): Corners[] => {
   const { size, centres } = template.fiducials;
   const long = Math.max(template.page.width, template.page.height);
   const expected = (size / long) * Math.max(frame.width, frame.height);
@@ -55,84 +56,6 @@ export const findCorners = (frame: Frame, paper: Paper, template: Template): Cor
   return bestFour(candidates, { width, height, size });
 };
 
-interface Blob {
-  left: number;
-  right: number;
-  top: number;
-  bottom: number;
-  area: number;
-}
-
-/** Components of ink in a zone, by runs joined with those of the row above. */
-const blobsIn = (
-  frame: Frame,
-  levels: Uint8Array,
-  columns: number,
-  x0: number,
-  y0: number,
-  width: number,
-  height: number,
-): Blob[] => {
-  const blobs: Blob[] = [];
-  const parent: number[] = [];
-  const root = (i: number): number => {
-    let r = i;
-    while (parent[r] !== r) r = parent[r]!;
-    while (parent[i] !== r) {
-      const up = parent[i]!;
-      parent[i] = r;
-      i = up;
-    }
-    return r;
-  };
-  // runs of the row above and of this row: start, end (one past), blob
-  let above: number[] = [];
-  for (let y = y0; y < y0 + height; y++) {
-    const runs: number[] = [];
-    const tiles = (y >> 4) * columns;
-    const row = y * frame.width;
-    let next = 0;
-    for (let x = x0; x < x0 + width; x++) {
-      if (frame.data[row + x]! >= levels[tiles + (x >> 4)]!) continue;
-      const start = x;
-      do x++;
-      while (x < x0 + width && frame.data[row + x]! < levels[tiles + (x >> 4)]!);
-      // which runs above touch this one (diagonals count)
-      let own = -1;
-      while (next < above.length && above[next + 1]! < start) next += 3;
-      for (let k = next; k < above.length && above[k]! <= x; k += 3) {
-        const other = root(above[k + 2]!);
-        if (own < 0) own = other;
-        else if (own !== other) {
-          merge(blobs[own]!, blobs[other]!);
-          parent[other] = own;
-        }
-      }
-      if (own < 0) {
-        own = blobs.length;
-        parent.push(own);
-        blobs.push({ left: start, right: x - 1, top: y, bottom: y, area: 0 });
-      }
-      const blob = blobs[own]!;
-      if (start < blob.left) blob.left = start;
-      if (x - 1 > blob.right) blob.right = x - 1;
-      blob.bottom = y;
-      blob.area += x - start;
-      runs.push(start, x, own);
-    }
-    above = runs;
-  }
-  return blobs.filter((_, i) => parent[i] === i);
-};
-
-const merge = (into: Blob, from: Blob): void => {
-  into.left = Math.min(into.left, from.left);
-  into.right = Math.max(into.right, from.right);
-  into.top = Math.min(into.top, from.top);
-  into.bottom = Math.max(into.bottom, from.bottom);
-  into.area += from.area;
-};
-
 const squaresIn = (
   frame: Frame,
   paper: Paper,
@@ -144,11 +67,12 @@ const squaresIn = (
   expected: number,
 ): Mark[] => {
   const found: { mark: Mark; unlike: number }[] = [];
-  for (const blob of blobsIn(frame, levels, paper.columns, x0, y0, width, height)) {
+  const [least, most] = [expected * SMALLEST, expected * LARGEST];
+  for (const blob of blobsIn(frame, levels, paper.columns, { x: x0, y: y0, width, height }, least, most)) {
     const w = blob.right - blob.left + 1;
     const h = blob.bottom - blob.top + 1;
     const [short, long] = w < h ? [w, h] : [h, w];
-    if (short < expected * SMALLEST || long > expected * LARGEST || long > short * 1.4) continue;
+    if (long > short * 1.4) continue;
     // half the box is what a hollow square turned by 10° leaves; a ring or a letter leaves less
     const box = blob.area / (w * h);
     if (box < 0.45) continue;

@@ -1,6 +1,6 @@
 // Which way up a page lies and whether its frame is a sheet's or a cover's: the odd corner square says so, and the
 // ticks along the edges prove it and make the fit finer.
-import type { Template } from '../template/template.ts';
+import type { SheafTemplate } from '../template/built-in.ts';
 import type { Corners } from './fiducials.ts';
 import type { GrayImage } from './image.ts';
 import { type Paper, paperAt } from './threshold.ts';
@@ -32,7 +32,12 @@ const FEWEST_TICKS = 0.35;
 export const TIE = 0.05;
 
 /** The believable poses of a template's frame on the corners that were found, at most one a way up, the best first. */
-export const findPoses = (image: GrayImage, paper: Paper, guesses: readonly Corners[], template: Template): Pose[] => {
+export const findPoses = (
+  image: GrayImage,
+  paper: Paper,
+  guesses: readonly Corners[],
+  template: SheafTemplate,
+): Pose[] => {
   const poses: Pose[] = [];
   const most = template.ticks.length > 0 ? 1 : NO_TICKS;
   let best = 0;
@@ -54,7 +59,7 @@ export const findPoses = (image: GrayImage, paper: Paper, guesses: readonly Corn
 };
 
 /** Share of the four squares that are there, and solid or hollow as the template has them; null when too few are. */
-const cornersAgree = (corners: Corners, template: Template, turn: number): number | null => {
+const cornersAgree = (corners: Corners, template: SheafTemplate, turn: number): number | null => {
   let agreeing = 0;
   for (let corner = 0; corner < 4; corner++) {
     const at = (corner + turn) % 4;
@@ -73,7 +78,13 @@ const ENOUGH_TICKS = 6;
  *  fit is a parallelogram, which can be 5 mm off at that corner: the near ticks are found first and pull it in. */
 const ROUNDS = { seen: [1.2, 1], inferred: [3, 3, 2, 1] } as const;
 
-const settle = (image: GrayImage, paper: Paper, corners: Corners, template: Template, turn: number): Pose | null => {
+const settle = (
+  image: GrayImage,
+  paper: Paper,
+  corners: Corners,
+  template: SheafTemplate,
+  turn: number,
+): Pose | null => {
   const { centres } = template.fiducials;
   const from: Point[] = [];
   const to: Point[] = [];
@@ -126,23 +137,21 @@ const lookForTicks = (
   image: GrayImage,
   paper: Paper,
   toImage: Homography,
-  template: Template,
+  template: SheafTemplate,
   reach: number,
 ): Tick[] => {
   const ticks: Tick[] = [];
   for (const { size, centres } of template.ticks) {
     for (const [x, y] of centres) {
-      const offset = tickOffset(image, paper, toImage, x, y, size, reach);
-      if (!offset) continue;
-      const seen = project(toImage, x + offset.x, y + offset.y);
-      ticks.push({ at: { x, y }, seen, dx: offset.x, dy: offset.y });
+      const tick = findTick(image, paper, toImage, x, y, size, reach);
+      if (tick) ticks.push(tick);
     }
   }
   return ticks;
 };
 
-/** Where the tick's centre of mass lies from its place, in millimetres; null when there is no tick. */
-const tickOffset = (
+/** The tick near its place, by the centre of mass of the ink there; null when there is no tick. */
+const findTick = (
   image: GrayImage,
   paper: Paper,
   toImage: Homography,
@@ -150,25 +159,36 @@ const tickOffset = (
   y: number,
   [width, height]: readonly [number, number],
   reach: number,
-): Point | null => {
+): Tick | null => {
   const columns = Math.ceil((width / 2 + reach) / GRID_MM);
   const rows = Math.ceil((height / 2 + reach) / GRID_MM);
+  // so near by, perspective is a pair of steps
   const centre = project(toImage, x, y);
+  const east = project(toImage, x + 1, y);
+  const south = project(toImage, x, y + 1);
+  const [ux, uy] = [(east.x - centre.x) * GRID_MM, (east.y - centre.y) * GRID_MM];
+  const [vx, vy] = [(south.x - centre.x) * GRID_MM, (south.y - centre.y) * GRID_MM];
   const ink = paperAt(paper, centre.x, centre.y) * 0.6;
-  let [mass, mx, my] = [0, 0, 0];
+  const { data, width: across, height: down } = image;
+  let mass = 0;
+  let mx = 0;
+  let my = 0;
   for (let j = -rows; j <= rows; j++) {
+    const rx = centre.x + j * vx;
+    const ry = centre.y + j * vy;
     for (let i = -columns; i <= columns; i++) {
-      const { x: px, y: py } = project(toImage, x + i * GRID_MM, y + j * GRID_MM);
-      const [ix, iy] = [Math.floor(px), Math.floor(py)];
-      if (ix < 0 || iy < 0 || ix >= image.width || iy >= image.height) continue;
-      if (image.data[iy * image.width + ix]! > ink) continue;
+      const ix = Math.floor(rx + i * ux);
+      const iy = Math.floor(ry + i * uy);
+      if (ix < 0 || iy < 0 || ix >= across || iy >= down || data[iy * across + ix]! > ink) continue;
       mass++;
-      mx += i * GRID_MM;
-      my += j * GRID_MM;
+      mx += i;
+      my += j;
     }
   }
   // as much ink as the tick has, give or take a third
   const wanted = (width * height) / (GRID_MM * GRID_MM);
   if (mass < wanted * 0.65 || mass > wanted * 1.4) return null;
-  return { x: mx / mass, y: my / mass };
+  const [gx, gy] = [mx / mass, my / mass];
+  const seen = { x: centre.x + gx * ux + gy * vx, y: centre.y + gx * uy + gy * vy };
+  return { at: { x, y }, seen, dx: gx * GRID_MM, dy: gy * GRID_MM };
 };

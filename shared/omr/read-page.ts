@@ -1,18 +1,19 @@
 // Reads one page from raster to reading, in one pass: shrink, find the corners, say what the page is, measure, decide.
 // Pure: the same raster gives the same reading everywhere, and no raster makes it throw.
 import type { FieldReading, Reading, SheetReading } from '../protocol/reading.ts';
-import { COVER } from '../template/built-in.ts';
+import { COVER, type SheafTemplate } from '../template/built-in.ts';
 import { layOut } from '../template/geometry.ts';
-import { parseQr } from '../template/qr-text.ts';
+import { parseQr, sheetQr } from '../template/qr-text.ts';
 import type { Template } from '../template/template.ts';
 import { toBase64 } from './base64.ts';
-import { blankDarkness, measureBubbles, outlineMatch } from './bubbles.ts';
+import { blankDarkness, glyphDarkness, measureBubbles, outlineMatch } from './bubbles.ts';
 import { decideField, netDarkness, pageLevels } from './decide.ts';
 import { type Corners, findCorners } from './fiducials.ts';
+import { findForm } from './form.ts';
 import type { GrayImage } from './image.ts';
 import { findPoses, type Pose, TIE } from './pose.ts';
 import { readQr, type SeenQr } from './qr.ts';
-import { findPaper, inkShare, type Paper, shrink } from './threshold.ts';
+import { type Frame, findPaper, inkShare, type Paper, shrink } from './threshold.ts';
 
 /** Raised whenever the same raster may read differently: readings are kept beside it. */
 export const ENGINE_VERSION = 1;
@@ -51,6 +52,7 @@ export const readPage = (image: GrayImage, templates: readonly Template[]): Read
   const posesBy = new Map<string, Pose[]>();
   const cornersBy = new Map<string, Corners[]>();
   for (const template of candidates) {
+    if (!isSheaf(template)) continue;
     // built-in sheets share one frame: it is looked for once
     const { whole, squares } = frameKeys(template);
     let poses = posesBy.get(whole);
@@ -70,9 +72,37 @@ export const readPage = (image: GrayImage, templates: readonly Template[]): Read
   if (likely.length > 0) return readSheet(image, paper, likely, candidates);
 
   const ink = inkShare(frame, paper);
+  const forms = candidates.filter((template) => !isSheaf(template));
+  if (forms.length > 0 && ink.share >= BLANK_INK) {
+    const reading = readForm(image, frame, paper, forms);
+    if (reading) return reading;
+  }
   if (ink.paper < 0.5) return foreign('the image is too dark to hold a page');
   if (ink.share < BLANK_INK) return { kind: 'blank', flags: [] };
   return foreign('no corner squares were found');
+};
+
+const isSheaf = (template: Template): template is SheafTemplate => template.fiducials.type === 'squares';
+
+/** A page of another maker's form: the one of these whose bubbles are most surely there. */
+const readForm = (image: GrayImage, frame: Frame, paper: Paper, forms: readonly Template[]): Reading | null => {
+  const found = forms
+    .flatMap((template) => {
+      const pose = findForm(image, frame, paper, template);
+      return pose ? [{ template, pose }] : [];
+    })
+    .sort((a, b) => b.pose.match - a.pose.match);
+  const best = found[0];
+  if (!best) return null;
+  const { template, pose } = best;
+  const flags: PageFlag[] = [];
+  const second = found[1];
+  if (second && second.pose.match > CLEAR_LEAD * pose.match) flags.push('template-guessed');
+  const { bubbles } = layOut(template);
+  const dark = measureBubbles(image, paper, pose.toImage, bubbles, { ...pose, outline: template.outline ?? 'ellipse' });
+  const expected = glyphDarkness(dark, bubbles);
+  const misaligned = !pose.upright || (template.fiducials.type !== 'marks' && pose.match === 0);
+  return toReading(template, pose, dark, expected, misaligned, { text: null, inked: false }, flags);
 };
 
 interface Found {
@@ -83,12 +113,13 @@ interface Found {
 const keys = new WeakMap<Template, { whole: string; squares: string }>();
 
 /** Templates with equal keys lie alike on the page. */
-const frameKeys = (template: Template): { whole: string; squares: string } => {
+const frameKeys = (template: SheafTemplate): { whole: string; squares: string } => {
   let known = keys.get(template);
   if (!known) {
     const { page, fiducials, ticks } = template;
-    const squares = JSON.stringify([page, fiducials.size, fiducials.centres]);
-    known = { squares, whole: JSON.stringify([squares, fiducials.hollow, ticks]) };
+    const { size, centres, hollow } = fiducials;
+    const squares = JSON.stringify([page, size, centres]);
+    known = { squares, whole: JSON.stringify([squares, hollow, ticks]) };
     keys.set(template, known);
   }
   return known;
@@ -102,12 +133,18 @@ const readQrOf = (image: GrayImage, paper: Paper, likely: readonly Found[]): { q
     const zone = JSON.stringify(template.qr);
     if (tried.some((before) => before.zone === zone && before.pose === pose)) continue;
     tried.push({ zone, pose });
-    const qr = readQr(image, paper, pose.toImage, template.qr);
+    const qr = readQr(image, paper, pose.toImage, template.qr, textsFor(likely));
     if (qr.text !== null) return { qr, pose };
     inked ||= qr.inked;
   }
   return { qr: { text: null, inked }, pose: likely[0]!.pose };
 };
+
+/** What the codes of these templates say on their first page; covers all say something else. */
+const textsFor = (likely: readonly Found[]): string[] =>
+  likely
+    .filter(({ template }) => template.kind === 'sheet' && template.qr !== null)
+    .map(({ template }) => sheetQr({ templateId: template.id, version: template.version }));
 
 const readCover = (image: GrayImage, paper: Paper, covers: readonly Found[]): Reading => {
   const { qr, pose } = readQrOf(image, paper, covers);
@@ -147,21 +184,33 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
   }
 
   const { template, pose } = chosen;
-  const { bubbles, fields } = layOut(template);
-  const expected = blankDarkness(template);
+  const { bubbles } = layOut(template);
   const dark = measureBubbles(image, paper, pose.toImage, bubbles);
-  const levels = pageLevels(dark, expected);
-  const net = netDarkness(dark, expected, levels.offset);
-
-  if (pose.inferred !== null) flags.push('inferred-corner');
-  const widths = bubbles.map((bubble) => Math.min(bubble.width, bubble.height));
-  const smallest = widths.length === 0 ? 5 : Math.min(...widths);
   const misaligned =
-    pose.residual > MISALIGNED * smallest ||
+    pose.residual > MISALIGNED * smallestBubble(template) ||
     (pose.ticks ?? 1) < 0.75 ||
     outlineMatch(image, paper, pose.toImage, bubbles) < WEAK_OUTLINES;
+  return toReading(template, pose, dark, blankDarkness(template), misaligned, qr, flags);
+};
+
+const smallestBubble = (template: Template): number =>
+  layOut(template).bubbles.reduce((least, { width, height }) => Math.min(least, width, height), 5);
+
+const toReading = (
+  template: Template,
+  pose: Pose,
+  dark: Float64Array,
+  expected: Float64Array,
+  misaligned: boolean,
+  qr: SeenQr,
+  flags: PageFlag[],
+): SheetReading => {
+  const { fields } = layOut(template);
+  const levels = pageLevels(dark, expected);
+  const net = netDarkness(dark, expected, levels.offset);
+  if (pose.inferred !== null) flags.push('inferred-corner');
   if (misaligned) flags.push('alignment');
-  if (Math.sqrt(Math.abs(area(pose))) * smallest < LOW_RESOLUTION_PX) flags.push('low-resolution');
+  if (Math.sqrt(Math.abs(area(pose))) * smallestBubble(template) < LOW_RESOLUTION_PX) flags.push('low-resolution');
   const decided = fields.map((field) => decideField(field, net, levels.threshold));
   return {
     kind: 'sheet',

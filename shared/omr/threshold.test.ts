@@ -8,13 +8,13 @@ const page = (width: number, height: number, at: (x: number, y: number) => numbe
   data: Uint8Array.from({ length: width * height }, (_, i) => at(i % width, Math.floor(i / width))),
 });
 
-test('a page is shrunk by a whole number to about 1,100 pixels, keeping where things are', () => {
-  const frame = shrink(page(1654, 2339, (x, y) => (x >= 800 && x < 900 && y >= 400 && y < 500 ? 0 : 255)));
-  expect([frame.width, frame.height, frame.shrink]).toEqual([827, 1169, 2]);
-  expect(frame.data[200 * 827 + 400]).toBe(0);
-  expect(frame.data[199 * 827 + 400]).toBe(255);
-  expect(frame.data[249 * 827 + 449]).toBe(0);
-  expect(frame.data[250 * 827 + 449]).toBe(255);
+test('a page is shrunk by a whole number to about 800 pixels, keeping where things are', () => {
+  const frame = shrink(page(1654, 2339, (x, y) => (x >= 900 && x < 990 && y >= 600 && y < 690 ? 0 : 255)));
+  expect([frame.width, frame.height, frame.shrink]).toEqual([551, 779, 3]);
+  expect(frame.data[200 * 551 + 300]).toBe(0);
+  expect(frame.data[199 * 551 + 300]).toBe(255);
+  expect(frame.data[229 * 551 + 329]).toBe(0);
+  expect(frame.data[230 * 551 + 329]).toBe(255);
 });
 
 test('paper follows uneven light and is not fooled by a black square on it', () => {

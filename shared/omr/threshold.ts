@@ -1,31 +1,41 @@
 // The page made small, and how bright its paper is from place to place. Everything that asks "is this ink?" asks here.
 import type { GrayImage } from './image.ts';
 
-/** A page shrunk so that its long side is about 1,100 pixels, on which marks are looked for. */
+/** A page shrunk so that its long side is about 800 pixels, on which marks are looked for. */
 export interface Frame extends GrayImage {
   /** raster pixels per frame pixel, a whole number */
   shrink: number;
 }
 
-/** Long side of a frame: an A4 page comes to about 95 dpi, where a 6 mm square is 22 pixels wide. */
-const FRAME_SIDE = 1100;
+/** Long side of a frame: an A4 page comes to about 70 dpi, where a 6 mm square is 16 pixels wide. */
+const FRAME_SIDE = 800;
 
-/** Each frame pixel is the mean of four raster pixels, which is enough against grain and cheap at any resolution. */
-export const shrink = (image: GrayImage): Frame => {
-  const k = Math.max(1, Math.round(Math.max(image.width, image.height) / FRAME_SIDE));
+// Frames live only while a page is read, one of a size at a time: their memory is used again.
+const spare = { small: new Uint8Array(0), fine: new Uint8Array(0) };
+
+/** Long side of the finer frame on which the outlines of other makers' bubbles are looked for. */
+const FINE_SIDE = 1800;
+
+/** Each frame pixel is the mean of two raster pixels, which is enough against grain and cheap at any resolution. The
+ *  frame is good until the next page is shrunk. */
+export const shrink = (image: GrayImage, size: 'small' | 'fine' = 'small'): Frame => {
+  const side = size === 'small' ? FRAME_SIDE : FINE_SIDE;
+  const k = Math.max(1, Math.round(Math.max(image.width, image.height) / side));
   if (k === 1) return { ...image, shrink: 1 };
   const width = Math.floor(image.width / k);
   const height = Math.floor(image.height / k);
-  const data = new Uint8Array(width * height);
+  if (spare[size].length < width * height) spare[size] = new Uint8Array(width * height);
+  const data = spare[size];
   const source = image.data;
-  // opposite corners of the cell, so that its centre of mass is the cell's centre
-  const far = k - 1;
+  // opposite corners of the cell's inner half, so that its centre of mass is the cell's centre
+  const near = k >> 2;
+  const far = k - 1 - near;
   for (let y = 0; y < height; y++) {
-    let upper = y * k * image.width;
-    let lower = upper + far * image.width;
-    const row = y * width;
-    for (let x = 0; x < width; x++) {
-      data[row + x] = (source[upper]! + source[upper + far]! + source[lower]! + source[lower + far]! + 2) >> 2;
+    let upper = (y * k + near) * image.width + near;
+    let lower = (y * k + far) * image.width + far;
+    const end = (y + 1) * width;
+    for (let at = y * width; at < end; at++) {
+      data[at] = (source[upper]! + source[lower]! + 1) >> 1;
       upper += k;
       lower += k;
     }
@@ -33,7 +43,7 @@ export const shrink = (image: GrayImage): Frame => {
   return { width, height, data, shrink: k };
 };
 
-/** Side of a tile in frame pixels: about 4 mm of an A4 page. */
+/** Side of a tile in frame pixels: about 6 mm of an A4 page. */
 const TILE = 16;
 const BLOCK = 4;
 
@@ -47,25 +57,33 @@ export interface Paper {
 }
 
 /**
- * Paper of a tile: the brightest 4 × 4 block of it and its eight neighbours, so that a filled corner square (6 mm) still
- * has paper around it. Block means keep grain from passing for brighter paper.
+ * Paper of a tile: the brightest block of it and its eight neighbours, so that a filled corner square (6 mm) still has
+ * paper around it. A block is four pixels wide in two lines, and its mean keeps grain from passing for brighter paper.
  */
 export const findPaper = (frame: Frame): Paper => {
   const { width, height, data } = frame;
   const columns = Math.max(1, Math.ceil(width / TILE));
   const rows = Math.max(1, Math.ceil(height / TILE));
-  const brightest = new Float64Array(columns * rows);
+  const brightest = new Int32Array(columns * rows);
+  const wide = width - BLOCK;
   for (let by = 0; by + BLOCK <= height; by += BLOCK) {
-    const tileRow = Math.floor(by / TILE) * columns;
-    for (let bx = 0; bx + BLOCK <= width; bx += BLOCK) {
-      let sum = 0;
-      let at = by * width + bx;
-      for (let y = 0; y < BLOCK; y++) {
-        sum += data[at]! + data[at + 1]! + data[at + 2]! + data[at + 3]!;
-        at += width;
-      }
+    const tileRow = (by >> 4) * columns;
+    let upper = by * width;
+    let lower = upper + 2 * width;
+    for (let bx = 0; bx <= wide; bx += BLOCK) {
+      const sum =
+        data[upper]! +
+        data[upper + 1]! +
+        data[upper + 2]! +
+        data[upper + 3]! +
+        data[lower]! +
+        data[lower + 1]! +
+        data[lower + 2]! +
+        data[lower + 3]!;
       const tile = tileRow + (bx >> 4);
       if (sum > brightest[tile]!) brightest[tile] = sum;
+      upper += BLOCK;
+      lower += BLOCK;
     }
   }
   const level = new Float64Array(columns * rows);
@@ -78,7 +96,7 @@ export const findPaper = (frame: Frame): Paper => {
           if (value > best) best = value;
         }
       }
-      level[r * columns + c] = best / (BLOCK * BLOCK);
+      level[r * columns + c] = best / (BLOCK * 2);
     }
   }
   return { columns, rows, level, pitch: TILE * frame.shrink };
@@ -105,8 +123,11 @@ const INK_SHARE = 0.55;
 const DARKEST_PAPER = 40;
 
 /** Below this a frame pixel is ink, a value per tile. Where there is no paper there is no ink either. */
-export const inkLevels = (paper: Paper): Uint8Array =>
-  Uint8Array.from(paper.level, (level) => (level < DARKEST_PAPER ? 0 : Math.floor(level * INK_SHARE)));
+export const inkLevels = ({ level }: Paper, share = INK_SHARE): Uint8Array => {
+  const levels = new Uint8Array(level.length);
+  for (let i = 0; i < level.length; i++) levels[i] = level[i]! < DARKEST_PAPER ? 0 : Math.floor(level[i]! * share);
+  return levels;
+};
 
 export interface Ink {
   /** share of the inner page that is ink */

@@ -61,6 +61,29 @@ export const homography = (
   return all.map((value) => value / last) as unknown as Homography;
 };
 
+/** The affine map that takes three or more points nearest to as many others, least squares; null when they lie in line. */
+export const affine = (from: readonly Point[], to: readonly Point[]): Homography | null => {
+  const a = normaliser(from);
+  if (!a) return null;
+  const rows = (side: (i: number) => number): Float64Array[] => {
+    const m = Array.from({ length: 3 }, () => new Float64Array(4));
+    from.forEach((point, i) => {
+      const line = [(point.x - a.x) * a.scale, (point.y - a.y) * a.scale, 1, side(i)];
+      for (let r = 0; r < 3; r++) for (let c = 0; c < 4; c++) m[r]![c] = m[r]![c]! + line[r]! * line[c]!;
+    });
+    return m;
+  };
+  const x = solve(rows((i) => to[i]!.x));
+  const y = solve(rows((i) => to[i]!.y));
+  if (!x || !y) return null;
+  const undo = (s: readonly number[]): [number, number, number] => [
+    s[0]! * a.scale,
+    s[1]! * a.scale,
+    s[2]! - (s[0]! * a.x + s[1]! * a.y) * a.scale,
+  ];
+  return [...undo(x), ...undo(y), 0, 0, 1];
+};
+
 /** Shift and scale that bring points around the origin, about 1 away from it. */
 const normaliser = (points: readonly Point[]): (Point & { scale: number }) | null => {
   let [x, y, away] = [0, 0, 0];

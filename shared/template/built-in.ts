@@ -1,9 +1,12 @@
 // The sheets Sheaf prints itself, and its cover. All share one frame (corner squares, ticks, QR zone), so a page's pose
 // is found before anyone knows how many questions it has.
-import type { Block, Template } from './template.ts';
+import type { Block, SquareFiducials, Template } from './template.ts';
+
+/** A template with Sheaf's own marks. */
+export type SheafTemplate = Template & { fiducials: SquareFiducials };
 
 const A4 = { width: 210, height: 297 };
-const CENTRES: Template['fiducials']['centres'] = [
+const CENTRES: SquareFiducials['centres'] = [
   [12, 12],
   [198, 12],
   [198, 285],
@@ -40,7 +43,7 @@ const PLANS: readonly Plan[] = [
   { questions: 200, columns: 5, bubble: 4.1, row: 4.6, option: 5.2, column: 34.7, left: 28.7, top: 98.5 },
 ];
 
-const sheet = (plan: Plan): Template => {
+const sheet = (plan: Plan): SheafTemplate => {
   const rows = plan.questions / plan.columns;
   const questions = Array.from({ length: plan.columns }, (_, c): Block => {
     const first = c * rows + 1;
@@ -96,11 +99,11 @@ const sheet = (plan: Plan): Template => {
 };
 
 /** Sheets of 40 to 200 questions A to E, an eight-digit roll number and booklet variants A to D. */
-export const BUILT_IN: readonly Template[] = PLANS.map(sheet);
+export const BUILT_IN: readonly SheafTemplate[] = PLANS.map(sheet);
 
 /** Its corner squares are a sheet's reversed (three hollow, one solid) and its ticks stand between a sheet's: two
  *  differences, so that neither dirt in one corner nor a torn QR code makes a sheet of it, nor other print a cover. */
-export const COVER: Template = {
+export const COVER: SheafTemplate = {
   id: 'sheaf-cover',
   version: 1,
   kind: 'cover',
@@ -120,5 +123,5 @@ export const COVER: Template = {
 };
 
 /** The built-in template of that id, the cover included; undefined when there is none. */
-export const builtIn = (id: string): Template | undefined =>
+export const builtIn = (id: string): SheafTemplate | undefined =>
   id === COVER.id ? COVER : BUILT_IN.find((template) => template.id === id);

@@ -35,6 +35,19 @@ export const layOut = (template: Template): Layout => {
   const bubbles: Bubble[] = [];
   const fields: LaidField[] = [];
   for (const block of template.fields) {
+    if (block.type === 'placed') {
+      const first = bubbles.length;
+      for (const { option, at, bubble = template.bubble } of block.bubbles) {
+        bubbles.push({ x: at[0], y: at[1], width: bubble[0], height: bubble[1], option });
+      }
+      fields.push({
+        label: block.label,
+        type: 'choice',
+        groups: [first],
+        options: block.bubbles.map(({ option }) => option),
+      });
+      continue;
+    }
     const [width, height] = block.bubble ?? template.bubble;
     const addGroup = (x0: number, y0: number): number => {
       const first = bubbles.length;

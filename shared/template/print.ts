@@ -3,7 +3,7 @@
 import { encode } from 'uqr';
 import { layOut } from './geometry.ts';
 import { textStrokes, textWidth } from './glyphs.ts';
-import { labelsOf, type Template } from './template.ts';
+import { labelsOf, type MarkFiducials, type Template } from './template.ts';
 
 /** `ink` is 0 for paper to 1 for black. */
 export type Shape =
@@ -35,18 +35,45 @@ const outline = (x: number, y: number, width: number, height: number, line: numb
   { shape: 'box', x: x + width - line, y: y + line, width: line, height: height - 2 * line, ink },
 ];
 
-const marks = (template: Template): Shape[] => {
-  const { size, centres, hollow } = template.fiducials;
-  const squares = centres.flatMap(([x, y], corner): Shape[] => {
+const corners = ({ fiducials }: Template): Shape[] => {
+  if (fiducials.type === 'marks') return fiducials.marks.flatMap(otherMark);
+  if (fiducials.type !== 'squares') return [];
+  const { size, centres, hollow } = fiducials;
+  return centres.flatMap(([x, y], corner): Shape[] => {
     const [left, top] = [x - size / 2, y - size / 2];
     return hollow.includes(corner)
       ? outline(left, top, size, size, size / 4, 1)
       : [{ shape: 'box', x: left, y: top, width: size, height: size, ink: 1 }];
   });
+};
+
+const otherMark = ({ shape, at: [x, y], size }: MarkFiducials['marks'][number], corner: number): Shape[] => {
+  const [left, top] = [x - size / 2, y - size / 2];
+  const ring = (width: number, line: number): Shape => ({ shape: 'ring', x, y, width, height: width, line, ink: 1 });
+  // the two sides towards the page's corner
+  const line = shape === 'ell' ? size / 2 : size / 8;
+  const sides: Shape[] = [
+    { shape: 'box', x: left, y: corner < 2 ? top : top + size - line, width: size, height: line, ink: 1 },
+    { shape: 'box', x: corner % 3 === 0 ? left : left + size - line, y: top, width: line, height: size, ink: 1 },
+  ];
+  switch (shape) {
+    case 'square':
+      return [{ shape: 'box', x: left, y: top, width: size, height: size, ink: 1 }];
+    case 'disc':
+      return [ring(size, size / 2)];
+    case 'ring':
+      return [ring(size, size / 8), ring(size / 2, size / 8)];
+    case 'bracket':
+    case 'ell':
+      return sides;
+  }
+};
+
+const marks = (template: Template): Shape[] => {
   const ticks = template.ticks.flatMap(({ size: [width, height], centres: at }) =>
     at.map(([x, y]): Shape => ({ shape: 'box', x: x - width / 2, y: y - height / 2, width, height, ink: 1 })),
   );
-  return [...squares, ...ticks];
+  return [...corners(template), ...ticks];
 };
 
 const qrCode = (template: Template, content: string): Shape[] => {
@@ -79,7 +106,8 @@ const fields = (template: Template): Shape[] => {
   const shapes: Shape[] = [];
   const layout = layOut(template);
   for (const { x, y, width, height, option } of layout.bubbles) {
-    shapes.push({ shape: 'ring', x, y, width, height, ...OUTLINE });
+    if (template.outline !== 'box') shapes.push({ shape: 'ring', x, y, width, height, ...OUTLINE });
+    else shapes.push(...outline(x - width / 2, y - height / 2, width, height, OUTLINE.line, OUTLINE.ink));
     const h = height * LETTER_HEIGHT;
     shapes.push({
       shape: 'strokes',
@@ -90,6 +118,10 @@ const fields = (template: Template): Shape[] => {
   }
   let next = 0;
   for (const block of template.fields) {
+    if (block.type === 'placed') {
+      next++;
+      continue;
+    }
     const [width, height] = block.bubble ?? template.bubble;
     const own = layout.fields.slice(next, next + (block.type === 'grid' ? 1 : labelsOf(block).length));
     next += own.length;

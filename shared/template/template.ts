@@ -71,7 +71,27 @@ export const GridBlock = v.strictObject({
 });
 export type GridBlock = v.InferOutput<typeof GridBlock>;
 
-export const Block = v.variant('type', [ChoiceBlock, GridBlock], 'choice or grid');
+/** One question whose bubbles stand anywhere, as on forms that were not made of rows. */
+export const PlacedBlock = v.strictObject({
+  type: v.literal('placed'),
+  label: Label,
+  bubbles: v.pipe(
+    v.array(
+      v.strictObject({
+        option: v.pipe(v.string(), v.regex(/^[^|_?\s]{1,4}$/, 'one to four characters other than | _ ?')),
+        /** its centre */
+        at: Point,
+        /** where it differs from the template's */
+        bubble: v.optional(Extent),
+      }),
+    ),
+    v.minLength(1, 'at least one bubble'),
+    v.maxLength(100, 'at most 100 bubbles'),
+  ),
+});
+export type PlacedBlock = v.InferOutput<typeof PlacedBlock>;
+
+export const Block = v.variant('type', [ChoiceBlock, GridBlock, PlacedBlock], 'choice, grid or placed');
 export type Block = v.InferOutput<typeof Block>;
 
 const Corner = v.pipe(
@@ -95,6 +115,32 @@ export const SquareFiducials = v.strictObject({
   ),
 });
 
+export type SquareFiducials = v.InferOutput<typeof SquareFiducials>;
+
+/** Four marks clockwise from the top left, as other makers print them. Which way up the page lies shows in the marks when
+ *  they differ, and in the outlines of the bubbles when they do not. */
+export const MarkFiducials = v.strictObject({
+  type: v.literal('marks'),
+  marks: v.pipe(
+    v.array(
+      v.strictObject({
+        /** `ell` is a square without its quarter towards the page's middle, `bracket` only two sides of one */
+        shape: v.picklist(['square', 'disc', 'ring', 'bracket', 'ell'], 'square, disc, ring, bracket or ell'),
+        /** centre and side of its box */
+        at: Point,
+        size: Size,
+      }),
+    ),
+    v.length(4, 'four marks, clockwise from the top left'),
+  ),
+});
+export type MarkFiducials = v.InferOutput<typeof MarkFiducials>;
+
+/** Nothing printed: the page's own four edges on a darker ground. */
+const EdgeFiducials = v.strictObject({ type: v.literal('edge') });
+/** Nothing at all: the image is the page, and only its bubbles say how it lies. */
+const NoFiducials = v.strictObject({ type: v.literal('none') });
+
 /** Small solid bars along the edges: they prove the pose, and show where the paper is stretched or folded. */
 const Ticks = v.strictObject({ size: Extent, centres: v.pipe(v.array(Point), v.maxLength(200, 'at most 200 ticks')) });
 
@@ -104,11 +150,17 @@ export const Template = v.strictObject({
   kind: v.picklist(['sheet', 'cover'], 'sheet or cover'),
   title: v.optional(Text, ''),
   page: v.strictObject({ width: Size, height: Size }),
-  fiducials: v.variant('type', [SquareFiducials], 'squares'),
+  fiducials: v.variant(
+    'type',
+    [SquareFiducials, MarkFiducials, EdgeFiducials, NoFiducials],
+    'squares, marks, edge or none',
+  ),
   ticks: v.optional(v.pipe(v.array(Ticks), v.maxLength(8, 'at most 8 sets')), []),
   /** square that holds the QR code without its quiet zone, of which 2 mm all round must stay white */
   qr: v.nullable(v.strictObject({ x: Mm, y: Mm, size: Size })),
   bubble: v.optional(Extent, [5, 5]),
+  /** of all bubbles: boxes are measured into their corners */
+  outline: v.optional(v.picklist(['ellipse', 'box'], 'ellipse or box')),
   fields: v.pipe(v.array(Block), v.maxLength(400, 'at most 400 blocks')),
   /** boxes to write in by hand; nothing in them is read */
   writing: v.optional(v.pipe(v.array(v.strictObject({ caption: Text, box: Box })), v.maxLength(100)), []),
@@ -147,6 +199,8 @@ export const parseTemplate = (json: unknown): ParsedTemplate => {
   return errors.length > 0 ? { ok: false, errors } : { ok: true, template: parsed.output };
 };
 
+type Spot = [number, number];
+
 /** What a schema cannot see: labels used twice, and bubbles or marks off the page. */
 const inconsistencies = (template: Template): TemplateError[] => {
   const errors: TemplateError[] = [];
@@ -156,20 +210,39 @@ const inconsistencies = (template: Template): TemplateError[] => {
     x - w / 2 < 0 || y - h / 2 < 0 || x + w / 2 > width || y + h / 2 > height;
   let bubbles = 0;
 
-  template.fiducials.centres.forEach(([x, y], i) => {
-    const { size } = template.fiducials;
+  const { fiducials } = template;
+  const corners = fiducials.type === 'squares' ? fiducials.centres : [];
+  corners.forEach(([x, y], i) => {
+    const { size } = fiducials as SquareFiducials;
     if (outside(x, y, size, size)) errors.push({ field: `fiducials.centres.${i}`, message: 'lies outside the page' });
   });
-  const [a, b, c, d] = template.fiducials.centres;
-  const area2 = (c[0] - a[0]) * (d[1] - b[1]) - (d[0] - b[0]) * (c[1] - a[1]);
-  if (area2 < width * height * 0.2) {
-    errors.push({ field: 'fiducials.centres', message: 'must go clockwise round at least a tenth of the page' });
+  const round = fiducials.type === 'marks' ? fiducials.marks.map(({ at }) => at) : corners;
+  if (round.length === 4) {
+    const [a, b, c, d] = round as [Spot, Spot, Spot, Spot];
+    const area2 = (c[0] - a[0]) * (d[1] - b[1]) - (d[0] - b[0]) * (c[1] - a[1]);
+    if (area2 < width * height * 0.2) {
+      const field = fiducials.type === 'marks' ? 'fiducials.marks' : 'fiducials.centres';
+      errors.push({ field, message: 'must go clockwise round at least a tenth of the page' });
+    }
   }
   if (template.qr) {
     const { x, y, size } = template.qr;
     if (outside(x + size / 2, y + size / 2, size, size)) errors.push({ field: 'qr', message: 'lies outside the page' });
   }
   template.fields.forEach((block, i) => {
+    if (block.type === 'placed') {
+      if (seen.has(block.label))
+        errors.push({ field: `fields.${i}`, message: `the label ${block.label} is used twice` });
+      seen.add(block.label);
+      bubbles += block.bubbles.length;
+      if (new Set(block.bubbles.map(({ option }) => option)).size !== block.bubbles.length) {
+        errors.push({ field: `fields.${i}.bubbles`, message: 'an option is named twice' });
+      }
+      block.bubbles.forEach(({ at: [x, y], bubble: [w, h] = template.bubble }, k) => {
+        if (outside(x, y, w, h)) errors.push({ field: `fields.${i}.bubbles.${k}`, message: 'leaves the page' });
+      });
+      return;
+    }
     const labels = block.type === 'grid' ? [block.label] : labelsOf(block);
     if (labels.length === 0) errors.push({ field: `fields.${i}.labels`, message: 'the range is empty' });
     for (const label of labels) {
