@@ -4,6 +4,17 @@ import { createParser } from 'eventsource-parser';
 import * as v from 'valibot';
 import { Me, TokenAnswer } from '../shared/protocol/auth.ts';
 import { BatchDetail, BatchList, GroupList, SheetList } from '../shared/protocol/batch.ts';
+import {
+  KeyAnswer,
+  type KeyContent,
+  KeyImpact,
+  KeyList,
+  KeyValidation,
+  KeyVersions,
+  PublishAnswer,
+  TaskAnswer,
+  TaskList,
+} from '../shared/protocol/key.ts';
 import { Problem, type ProblemCode } from '../shared/protocol/problem.ts';
 import { STREAM_EVENTS, type StreamEventType } from '../shared/protocol/stream.ts';
 import {
@@ -14,6 +25,16 @@ import {
   UploadAnswer,
   type UploadState,
 } from '../shared/protocol/upload.ts';
+import {
+  Centre,
+  CentreList,
+  DeviceList,
+  ExamList,
+  type NewUser,
+  UserList,
+  type UserPatch,
+  UserRow,
+} from '../shared/protocol/user.ts';
 
 /** The server understood and said no. `code` is null when the answer was no problem document (a proxy's page). */
 export interface Refused {
@@ -40,6 +61,9 @@ export type StreamEvent = {
 }[StreamEventType];
 /** `ended`: 204, nothing will ever come after the id that was sent. */
 export type Stream = { kind: 'ended' } | { kind: 'open'; events: AsyncGenerator<StreamEvent[], void> };
+
+/** What is said of a task besides its number. */
+export type TaskBody = Omit<TaskAnswer, 'task_id' | 'rev' | 'template_version'>;
 
 export interface Part {
   upload_id: string;
@@ -84,6 +108,8 @@ const isOurs = ({ status, headers }: Response): boolean => {
   if (status === 502 || status === 504) return false;
   return status === 204 || /json|event-stream/.test(headers.get('content-type') ?? '');
 };
+
+const TemplateList = v.object({ items: v.array(v.object({ template_id: v.string(), version: v.number() })) });
 
 const unreachable = (error: unknown): Unreachable => ({
   kind: 'unreachable',
@@ -246,6 +272,54 @@ export function createApi(options: ApiOptions = {}) {
       if (answer.kind !== 'ok') return answer;
       if (answer.value.status === 204 || !answer.value.body) return { kind: 'ok', value: { kind: 'ended' } };
       return { kind: 'ok', value: { kind: 'open', events: readEvents(answer.value.body) } };
+    },
+    keys: (token: string, page: number) => ask(KeyList, `/api/answer-keys?page=${page}`, { token }),
+    /** Its newest version, published or draft. */
+    key: (token: string, keyId: string) => ask(KeyAnswer, `/api/answer-keys/${id(keyId)}`, { token }),
+    keyVersions: (token: string, keyId: string) =>
+      ask(KeyVersions, `/api/answer-keys/${id(keyId)}/versions`, { token }),
+    /** A new key, or the next version of one that is published. */
+    createKey: (token: string, key_id: string, content: KeyContent) =>
+      ask(KeyAnswer, '/api/answer-keys', { ...json('POST', { key_id, content }), token }),
+    editKey: (token: string, keyId: string, content: KeyContent, base_rev: number) =>
+      ask(KeyAnswer, `/api/answer-keys/${id(keyId)}`, { ...json('PATCH', { content, base_rev }), token }),
+    validateKey: (token: string, keyId: string) =>
+      ask(KeyValidation, `/api/answer-keys/${id(keyId)}/validate`, { ...json('POST', {}), token }),
+    keyImpact: (token: string, keyId: string, version: number, cut_score: number | null) =>
+      ask(KeyImpact, `/api/answer-keys/${id(keyId)}/versions/${version}/impact`, {
+        ...json('POST', cut_score === null ? {} : { cut_score }),
+        token,
+        patience_ms: PART_PATIENCE_MS,
+      }),
+    publishKey: (token: string, keyId: string, rev: number) =>
+      ask(PublishAnswer, `/api/answer-keys/${id(keyId)}/publish`, {
+        ...json('POST', { rev }),
+        token,
+        patience_ms: PART_PATIENCE_MS,
+      }),
+
+    tasks: (token: string, page: number) => ask(TaskList, `/api/tasks?page=${page}`, { token }),
+    task: (token: string, taskId: string) => ask(TaskAnswer, `/api/tasks/${id(taskId)}`, { token }),
+    createTask: (token: string, task: TaskBody & { task_id: string }) =>
+      ask(TaskAnswer, '/api/tasks', { ...json('POST', task), token }),
+    editTask: (token: string, taskId: string, task: TaskBody, base_rev: number) =>
+      ask(TaskAnswer, `/api/tasks/${id(taskId)}`, { ...json('PATCH', { ...task, base_rev }), token }),
+    templates: (token: string) => ask(TemplateList, '/api/templates', { token }),
+    centres: (token: string) => ask(CentreList, '/api/centres', { token }),
+    createCentre: (token: string, name: string) =>
+      ask(Centre, '/api/centres', { ...json('POST', { centre_id: name, name }), token }),
+    exams: (token: string) => ask(ExamList, '/api/exams', { token }),
+
+    users: (token: string, page: number) => ask(UserList, `/api/users?page=${page}`, { token }),
+    createUser: (token: string, user: NewUser) => ask(UserRow, '/api/users', { ...json('POST', user), token }),
+    patchUser: (token: string, userId: string, patch: UserPatch) =>
+      ask(UserRow, `/api/users/${id(userId)}`, { ...json('PATCH', patch), token }),
+    setPassword: (token: string, userId: string, password: string) =>
+      ask(UserRow, `/api/users/${id(userId)}/password`, { ...json('POST', { password }), token }),
+    devices: (token: string, userId: string) => ask(DeviceList, `/api/users/${id(userId)}/sessions`, { token }),
+    async revokeDevice(token: string, userId: string, sessionId: string): Promise<Answer<null>> {
+      const answer = await request(`/api/users/${id(userId)}/sessions/${id(sessionId)}`, { method: 'DELETE', token });
+      return answer.kind === 'ok' ? { kind: 'ok', value: null } : answer;
     },
     /** Is there a Sheaf at the other end? No one needs to be signed in. */
     async alive(): Promise<boolean> {

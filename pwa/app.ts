@@ -4,6 +4,7 @@ import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
 import { CHUNK_SIZE } from '../shared/protocol/upload.ts';
 import type { QueueDb, UserDb } from './db.ts';
+import type { Office } from './office.ts';
 import type { Session } from './session.ts';
 import type { Strategy } from './uploads/check.ts';
 import { enqueue, getUpload, remove, setStep } from './uploads/queue.ts';
@@ -18,6 +19,7 @@ export interface App {
   /** something happened that makes another try at the network worthwhile */
   nudge: () => void;
   commands: Commands;
+  office: Office;
 }
 export const AppContext = createContext<App | null>(null);
 export function useApp(): App {

@@ -2,10 +2,21 @@
 // who uses it; `sheaf-<user id>` holds what one user may see. Writes are announced to every tab and the service worker,
 // because screens show what is stored here and nothing else.
 import { type DBSchema, deleteDB, type IDBPDatabase, type IDBPTransaction, openDB, type StoreNames } from 'idb';
+import type { InferOutput } from 'valibot';
 import type { Me } from '../shared/protocol/auth.ts';
 import type { BatchDetail, BatchRow, GroupRow, SheetRow } from '../shared/protocol/batch.ts';
+import type {
+  KeyAnswer,
+  KeyContent,
+  KeyImpact,
+  KeyList,
+  KeyValidation,
+  KeyVersions,
+  TaskAnswer,
+} from '../shared/protocol/key.ts';
 import type { BatchProgress, LoggedEvent, ProgressEvent } from '../shared/protocol/stream.ts';
 import type { UploadType } from '../shared/protocol/upload.ts';
+import type { DeviceRow as SignedInDevice, UserRow } from '../shared/protocol/user.ts';
 
 const QUEUE_NAME = 'sheaf-queue';
 
@@ -106,6 +117,52 @@ export interface Cursor {
   whole_for: string | null;
 }
 
+// ---- the office: answer keys, tasks, users, and what was changed here ----------------------------------------------
+
+/** A key as the list tells it, its newest version in full, and the others by name. */
+export type KeptKey = Kept<{
+  key_id: string;
+  row: InferOutput<typeof KeyList>['items'][number];
+  newest: KeyAnswer;
+  versions: InferOutput<typeof KeyVersions>['items'];
+}>;
+
+/** What the server said of one revision of a draft, when it was asked. */
+export type KeyReport = Kept<{
+  key_id: string;
+  version: number;
+  rev: number;
+  validation: InferOutput<typeof KeyValidation>;
+  impact: KeyImpact;
+  cut_score: number | null;
+}>;
+
+export type TaskFields = Omit<TaskAnswer, 'rev' | 'template_version'>;
+
+/** Always the whole new content: the last edit of a thing says all that the ones before it said. */
+export type Change = { kind: 'key'; key_id: string; content: KeyContent } | { kind: 'task'; task: TaskFields };
+
+/** What an edit was made upon: a thing that did not exist, one as the server had it, or the edit before this one. */
+export type Base = { on: 'nothing' } | { on: 'seen'; stamp: string } | { on: 'previous' };
+
+export interface Edit {
+  /** counts up and is never given twice: edits are sent in this order */
+  n: number;
+  /** `key:<id>` or `task:<id>` */
+  subject: string;
+  made_at: string;
+  change: Change;
+  base: Base;
+  state: { at: 'waiting' } | { at: 'refused'; code: string; detail: string };
+}
+
+/** What is shown of a thing while edits of it have not arrived. `n`: of the edit that it is. */
+export interface Overlay {
+  subject: string;
+  n: number;
+  change: Change;
+}
+
 interface UserSchema extends DBSchema {
   batches: { key: string; value: Kept<BatchRow> };
   details: { key: string; value: Kept<BatchDetail> };
@@ -118,6 +175,19 @@ interface UserSchema extends DBSchema {
   wanted: { key: string; value: { batch: string; at: number } };
   /** the list as a whole */
   lists: { key: string; value: { key: 'batches'; total: number; true_at: number } };
+  keys: { key: string; value: KeptKey };
+  reports: { key: string; value: KeyReport };
+  tasks: { key: string; value: Kept<TaskAnswer> };
+  users: { key: string; value: Kept<UserRow> };
+  devices: { key: string; value: Kept<{ user_id: string; items: SignedInDevice[] }> };
+  /** ids to choose from */
+  choices: { key: string; value: Kept<{ key: 'templates' | 'centres' | 'exams'; items: string[] }> };
+  outbox: { key: number; value: Edit };
+  overlays: { key: string; value: Overlay };
+  /** which place of the office was looked at last, and when (ms since 1970) */
+  looks: { key: string; value: { place: string; at: number } };
+  /** when that place was fetched as a whole */
+  pulls: { key: string; value: { place: string; true_at: number } };
 }
 export type UserDb = IDBPDatabase<UserSchema>;
 
@@ -158,6 +228,22 @@ const USER_MIGRATIONS: Migration<UserSchema>[] = [
       db.createObjectStore('cursors', { keyPath: 'batch' });
       db.createObjectStore('wanted', { keyPath: 'batch' });
       db.createObjectStore('lists', { keyPath: 'key' });
+    },
+  },
+  {
+    version: 2,
+    reason: 'answer keys, tasks and users; the outbox of edits, and beside it what the edited things look like',
+    run(db) {
+      db.createObjectStore('keys', { keyPath: 'key_id' });
+      db.createObjectStore('reports', { keyPath: 'key_id' });
+      db.createObjectStore('tasks', { keyPath: 'task_id' });
+      db.createObjectStore('users', { keyPath: 'user_id' });
+      db.createObjectStore('devices', { keyPath: 'user_id' });
+      db.createObjectStore('choices', { keyPath: 'key' });
+      db.createObjectStore('outbox', { keyPath: 'n', autoIncrement: true });
+      db.createObjectStore('overlays', { keyPath: 'subject' });
+      db.createObjectStore('looks', { keyPath: 'place' });
+      db.createObjectStore('pulls', { keyPath: 'place' });
     },
   },
 ];
@@ -204,9 +290,21 @@ export async function openMigrated<S extends DBSchema>(
 export const openQueue = (): Promise<QueueDb> => openMigrated(QUEUE_NAME, QUEUE_MIGRATIONS);
 export const openUser = (userId: string): Promise<UserDb> => openMigrated(`sheaf-${userId}`, USER_MIGRATIONS);
 
-/** Forgets what a user saw on this device. The queue is another database and stays. */
+/**
+ * Forgets what a user saw on this device. The queue is another database and stays; so do edits that have not arrived,
+ * and nothing but them.
+ */
 export const forgetUser = async (userId: string): Promise<void> => {
-  await deleteDB(`sheaf-${userId}`, { blocked() {} });
+  const user = await openUser(userId);
+  const unsent = await user.count('outbox');
+  if (unsent > 0) {
+    const seen = [...user.objectStoreNames].filter((store) => store !== 'outbox' && store !== 'overlays');
+    await write(user, seen, async (tx) => {
+      for (const store of seen) await tx.objectStore(store).clear();
+    });
+  }
+  user.close();
+  if (unsent === 0) await deleteDB(`sheaf-${userId}`, { blocked() {} });
 };
 
 // ---- changes -------------------------------------------------------------------------------------------------------

@@ -6,18 +6,26 @@ import { useEffect, useState } from 'preact/hooks';
 import { createApi } from './api.ts';
 import { type App, AppContext, askSender, createCommands, UserContext } from './app.ts';
 import { NewerSchema, onChange, openQueue, openUser, type QueueDb, type UserDb } from './db.ts';
+import { createOffice } from './office.ts';
 import { route, startRouting } from './route.ts';
 import { BatchScreen } from './screens/batch/batch.tsx';
 import { BatchesScreen } from './screens/batches/batches.tsx';
+import { KeyScreen } from './screens/keys/key.tsx';
+import { KeysScreen } from './screens/keys/keys.tsx';
 import { NewBatchScreen } from './screens/new-batch/new-batch.tsx';
 import { PasswordScreen } from './screens/password/password.tsx';
 import { QueueScreen } from './screens/queue/queue.tsx';
 import { Shell } from './screens/shell.tsx';
 import { SignInScreen } from './screens/sign-in/sign-in.tsx';
+import { TaskScreen } from './screens/tasks/task.tsx';
+import { TasksScreen } from './screens/tasks/tasks.tsx';
+import { UserScreen } from './screens/users/user.tsx';
+import { UsersScreen } from './screens/users/users.tsx';
 import { createSession, webLock } from './session.ts';
 import { useLive } from './store.ts';
 import { createLink } from './sync/link.ts';
 import { startLive } from './sync/live.ts';
+import { mayKeepKeys, mayKeepUsers } from './sync/office.ts';
 import { Empty, ScreenTitle } from './ui/parts.tsx';
 import { registerWorker } from './update.ts';
 
@@ -48,8 +56,30 @@ const Screens = ({ app }: { app: App }) => {
     return <PasswordScreen username={who.now.me.username} onCancel={() => setPostponed(true)} />;
   if (!user) return null;
   const { me, signed_in } = who.now;
+  const nowhere = (
+    <>
+      <ScreenTitle title="Nothing here" />
+      <Empty title={`There is no page ${location.pathname} for you.`}>
+        <a class="button" href="/">
+          To the batches
+        </a>
+      </Empty>
+    </>
+  );
   const screen = (() => {
     switch (route.value.screen) {
+      case 'keys':
+        return mayKeepKeys(me.role) ? <KeysScreen /> : nowhere;
+      case 'key':
+        return mayKeepKeys(me.role) ? <KeyScreen key={route.value.id ?? ''} id={route.value.id} me={me} /> : nowhere;
+      case 'tasks':
+        return mayKeepKeys(me.role) ? <TasksScreen /> : nowhere;
+      case 'task':
+        return mayKeepKeys(me.role) ? <TaskScreen key={route.value.id ?? ''} id={route.value.id} me={me} /> : nowhere;
+      case 'users':
+        return mayKeepUsers(me.role) ? <UsersScreen /> : nowhere;
+      case 'user':
+        return mayKeepUsers(me.role) ? <UserScreen key={route.value.id ?? ''} id={route.value.id} me={me} /> : nowhere;
       case 'batches':
         return <BatchesScreen me={me} />;
       case 'new':
@@ -59,16 +89,7 @@ const Screens = ({ app }: { app: App }) => {
       case 'batch':
         return <BatchScreen key={route.value.id} id={route.value.id} />;
       case 'nowhere':
-        return (
-          <>
-            <ScreenTitle title="Nothing here" />
-            <Empty title={`There is no page ${route.value.path}.`}>
-              <a class="button" href="/">
-                To the batches
-              </a>
-            </Empty>
-          </>
-        );
+        return nowhere;
     }
   })();
   return (
@@ -156,7 +177,13 @@ async function start(): Promise<void> {
   const api = createApi({ heard: createLink(queue).heard });
   const session = createSession({ queue, api, exclusively: webLock, now: () => performance.now() });
   const live = startLive({ queue, api, session, signal: new AbortController().signal });
-  const app: App = { queue, session, nudge: live.nudge, commands: createCommands(queue) };
+  const app: App = {
+    queue,
+    session,
+    nudge: live.nudge,
+    commands: createCommands(queue),
+    office: createOffice({ api, session }),
+  };
   onChange((stores) => {
     // Reading on would fail on every screen.
     if (stores.includes('queue-gone')) render(<Closed words="Sheaf was updated in another tab." />, root);

@@ -6,11 +6,23 @@ export type Route =
   | { screen: 'new' }
   | { screen: 'queue' }
   | { screen: 'batch'; id: string }
+  | { screen: 'keys' }
+  | { screen: 'key'; id: string | null }
+  | { screen: 'tasks' }
+  | { screen: 'task'; id: string | null }
+  | { screen: 'users' }
+  | { screen: 'user'; id: string | null }
   | { screen: 'nowhere'; path: string };
+
+/** What one of each is called: `id` is null while it is made. */
+const ONE = { keys: 'key', tasks: 'task', users: 'user' } as const;
 
 export function parseRoute(path: string): Route {
   const batch = /^\/batches\/([^/]+)\/?$/.exec(path)?.[1];
   if (batch !== undefined) return { screen: 'batch', id: decodeURIComponent(batch) };
+  const [, place, id] = /^\/(keys|tasks|users)\/([^/]+)\/?$/.exec(path) ?? [];
+  if (place !== undefined && id !== undefined)
+    return { screen: ONE[place as keyof typeof ONE], id: decodeURIComponent(id) };
   switch (path.replace(/\/+$/, '')) {
     case '':
     case '/batches':
@@ -19,12 +31,27 @@ export function parseRoute(path: string): Route {
       return { screen: 'new' };
     case '/queue':
       return { screen: 'queue' };
+    case '/keys':
+    case '/tasks':
+    case '/users':
+      return { screen: path.replaceAll('/', '') as 'keys' | 'tasks' | 'users' };
+    // Not under /keys/: a key may have any name.
+    case '/new-key':
+      return { screen: 'key', id: null };
+    case '/new-task':
+      return { screen: 'task', id: null };
+    case '/new-user':
+      return { screen: 'user', id: null };
     default:
       return { screen: 'nowhere', path };
   }
 }
 
 export const batchPath = (id: string): string => `/batches/${encodeURIComponent(id)}`;
+
+export const keyPath = (id: string): string => `/keys/${encodeURIComponent(id)}`;
+export const taskPath = (id: string): string => `/tasks/${encodeURIComponent(id)}`;
+export const userPath = (id: string): string => `/users/${encodeURIComponent(id)}`;
 
 export const route = signal<Route>(parseRoute(location.pathname));
 

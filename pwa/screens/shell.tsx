@@ -1,10 +1,11 @@
 // The frame around every screen: where one can go, how the sync stands, who is signed in, what is to be said.
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
-import type { Me } from '../../shared/protocol/auth.ts';
-import { useApp } from '../app.ts';
+import type { Me, Role } from '../../shared/protocol/auth.ts';
+import { useApp, useUser } from '../app.ts';
 import { go, type Route, route } from '../route.ts';
 import { useLive, useNow } from '../store.ts';
+import { mayKeepKeys, mayKeepUsers } from '../sync/office.ts';
 import { count, plural, when } from '../ui/format.ts';
 import { Icon, Logo } from '../ui/icons.tsx';
 import { Banner, Confirm, Pill } from '../ui/parts.tsx';
@@ -14,11 +15,22 @@ import { isFresh } from './link-words.ts';
 import { readQueue } from './queue/read.ts';
 import { sumUp, viewUpload } from './queue/state.ts';
 
-const PLACES: { screen: Route['screen']; href: string; icon: IconName; word: string }[] = [
+type Place = { screen: Route['screen']; href: string; icon: IconName; word: string; for?: (role: Role) => boolean };
+const PLACES: Place[] = [
   { screen: 'batches', href: '/', icon: 'batches', word: 'Batches' },
   { screen: 'new', href: '/new', icon: 'add', word: 'New batch' },
   { screen: 'queue', href: '/queue', icon: 'queue', word: 'Queue' },
+  { screen: 'keys', href: '/keys', icon: 'key', word: 'Answer keys', for: mayKeepKeys },
+  { screen: 'tasks', href: '/tasks', icon: 'task', word: 'Tasks', for: mayKeepKeys },
+  { screen: 'users', href: '/users', icon: 'users', word: 'Users', for: mayKeepUsers },
 ];
+/** The list that a single thing's screen belongs to. */
+const LIST_OF: Partial<Record<Route['screen'], Route['screen']>> = {
+  batch: 'batches',
+  key: 'keys',
+  task: 'tasks',
+  user: 'users',
+};
 
 export interface ShellProps {
   me: Me;
@@ -29,7 +41,10 @@ export interface ShellProps {
 
 export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
   const { queue, session, commands } = useApp();
+  const user = useUser();
   const now = useNow(5_000);
+  const edits = useLive('shell-outbox', ['outbox'], () => user.getAll('outbox')) ?? [];
+  const refused = edits.filter(({ state }) => state.at === 'refused');
   const [leaving, setLeaving] = useState(false);
   const [later, setLater] = useState(false);
   const stored = useLive('shell', ['uploads', 'chunks', 'device'], async () => ({
@@ -38,9 +53,13 @@ export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
   }));
   const views = stored?.uploads.map(({ upload, chunks }) => viewUpload(upload, chunks, stored.lease, now)) ?? [];
   const sum = sumUp(views);
-  const here = route.value.screen === 'batch' ? 'batches' : route.value.screen;
+  const here = LIST_OF[route.value.screen] ?? route.value.screen;
+  const attention = sum.attention + refused.length;
+  const places = PLACES.filter((place) => place.for?.(me.role) ?? true);
+  const changes = (kind: 'key' | 'task') => edits.filter(({ change }) => change.kind === kind).length;
   const link = stored?.link?.key === 'link' ? stored.link : null;
 
+  const waiting = sum.uploads + edits.length;
   const sync = ((): { tone: Tone; icon: IconName; words: string } => {
     if (sum.work === 'sending')
       return { tone: 'run', icon: 'sending', words: `Sending ${Math.min(sum.done + 1, sum.of)} of ${sum.of}` };
@@ -50,10 +69,11 @@ export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
       return {
         tone: 'doubt',
         icon: 'user',
-        words: sum.uploads > 0 ? `Signed out · ${sum.uploads} waiting` : 'Signed out',
+        words: waiting > 0 ? `Signed out · ${waiting} waiting` : 'Signed out',
       };
     if (!isFresh(link, now)) return { tone: 'wait', icon: 'clock', words: 'Connecting …' };
-    if (sum.work === 'waiting') return { tone: 'wait', icon: 'clock', words: `Online · ${sum.uploads} waiting` };
+    if (sum.work === 'waiting' || edits.length > 0)
+      return { tone: 'wait', icon: 'clock', words: `Online · ${waiting} waiting` };
     return { tone: 'ok', icon: 'online', words: 'Online' };
   })();
   const copying = commands.staging().length > 0;
@@ -69,10 +89,13 @@ export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
           <span>Sheaf</span>
         </a>
         <div class="top-end">
-          {sum.attention > 0 && (
-            <a class="pill-link" href="/queue">
+          {attention > 0 && (
+            <a
+              class="pill-link"
+              href={sum.attention > 0 ? '/queue' : refused[0]?.change.kind === 'task' ? '/tasks' : '/keys'}
+            >
               <Pill tone="bad" icon="alert">
-                {sum.attention === 1 ? '1 needs attention' : `${sum.attention} need attention`}
+                {attention === 1 ? '1 needs attention' : `${attention} need attention`}
               </Pill>
             </a>
           )}
@@ -89,7 +112,7 @@ export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
         </div>
       </header>
       <nav class="places" aria-label="Main">
-        {PLACES.map((place) => (
+        {places.map((place) => (
           <a
             key={place.screen}
             href={place.href}
@@ -97,12 +120,17 @@ export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
           >
             <Icon name={place.icon} />
             <span>{place.word}</span>
-            {place.screen === 'queue' && sum.uploads > 0 && (
-              <span class="count">
-                {count(sum.uploads)}
-                <span class="off-screen"> to be sent</span>
-              </span>
-            )}
+            <ToBeSent
+              n={
+                place.screen === 'queue'
+                  ? sum.uploads
+                  : place.screen === 'keys'
+                    ? changes('key')
+                    : place.screen === 'tasks'
+                      ? changes('task')
+                      : 0
+              }
+            />
           </a>
         ))}
       </nav>
@@ -172,7 +200,13 @@ export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
             return session.signOut();
           }}
         >
-          <p>The batches kept on this tablet for you are forgotten.</p>
+          <p>The batches{mayKeepKeys(me.role) ? ', keys and tasks' : ''} kept on this tablet for you are forgotten.</p>
+          {edits.length > 0 && (
+            <p>
+              {plural(edits.length, 'change')} of keys or tasks {edits.length === 1 ? 'has' : 'have'} not been sent.{' '}
+              {edits.length === 1 ? 'It stays' : 'They stay'} on this tablet until you sign in here again.
+            </p>
+          )}
           {sum.uploads > 0 && (
             <p>
               {plural(sum.uploads, 'upload')} in the queue {sum.uploads === 1 ? 'stays' : 'stay'} on this tablet. What
@@ -184,3 +218,11 @@ export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
     </div>
   );
 };
+
+const ToBeSent = ({ n }: { n: number }) =>
+  n === 0 ? null : (
+    <span class="count">
+      {count(n)}
+      <span class="off-screen"> to be sent</span>
+    </span>
+  );

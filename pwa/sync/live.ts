@@ -6,6 +6,7 @@ import { type Changed, onChange, openUser, type QueueDb, type UserDb } from '../
 import type { Session } from '../session.ts';
 import { follow } from './follow.ts';
 import { createNap, type Nap } from './nap.ts';
+import { serveOffice } from './office.ts';
 import {
   keepWhole,
   type PullDeps,
@@ -40,17 +41,19 @@ const WANTED_MS = 10 * 60_000;
 interface Naps {
   retry: Nap;
   look: Nap;
+  office: Nap;
   /** a nudge came: the list is fetched at the next look, however fresh it is */
   nudged: boolean;
 }
 
 /** `nudge`: something happened (focus, a network, a tap) that makes another try worthwhile. */
 export function startLive(deps: LiveDeps): { nudge: () => void } {
-  const naps: Naps = { retry: createNap(), look: createNap(), nudged: false };
+  const naps: Naps = { retry: createNap(), look: createNap(), office: createNap(), nudged: false };
   const nudge = () => {
     naps.nudged = true;
     naps.retry.wake();
     naps.look.wake();
+    naps.office.wake();
   };
   const lead = async () => {
     await navigator.locks.request('live', { signal: deps.signal }, () =>
@@ -111,6 +114,8 @@ function someoneElse({ session, signal }: LiveDeps, userId: string | null): Prom
 async function serveUser(deps: LiveDeps, naps: Naps, userId: string, signal: AbortSignal): Promise<void> {
   const user = await openUser(userId);
   const pull: PullDeps = { user, api: deps.api, session: deps.session, now: Date.now };
+  // Closed by a sign-out, or by a newer Sheaf: what is kept is there for the next time.
+  const office = serveOffice(pull, userId, naps.office, signal).catch(() => {});
   const followed = new Map<string, Promise<void>>();
   let listDue = 0;
   // A reason that comes up while we are awake must not be slept over.
@@ -149,6 +154,7 @@ async function serveUser(deps: LiveDeps, naps: Naps, userId: string, signal: Abo
         if (Date.now() < wholeDue) await pullListPage(pull, 1);
         else if ((await pullList(pull)).kind === 'ok') wholeDue = Date.now() + WHOLE_LIST_MS;
       }
+      for (const batch of await reopened(user, Date.now())) await keepWhole(pull, batch);
       for (const batch of await choose(deps.queue, user, Date.now())) {
         if (followed.size >= STREAMS) break;
         if (followed.has(batch)) continue;
@@ -169,7 +175,8 @@ async function serveUser(deps: LiveDeps, naps: Naps, userId: string, signal: Abo
     if (!signal.aborted) throw error;
   } finally {
     stop();
-    await Promise.allSettled(followed.values());
+    naps.office.wake();
+    await Promise.allSettled([office, ...followed.values()]);
     user.close();
   }
 }
@@ -194,6 +201,21 @@ export async function choose(queue: QueueDb, user: UserDb, now: number): Promise
     })
     .sort((a, b) => rank(a.batch_id) - rank(b.batch_id) || b.created_at.localeCompare(a.created_at))
     .map((row) => row.batch_id);
+}
+
+/**
+ * Ended batches that somebody has opened since their sheets were fetched: a key that was published, or a task that was
+ * made, scores them anew without any event of theirs.
+ */
+export async function reopened(user: UserDb, now: number): Promise<string[]> {
+  const due: string[] = [];
+  for (const { batch, at } of await user.getAll('wanted')) {
+    if (now - at >= WANTED_MS) continue;
+    const groups = await user.get('groups', batch);
+    const row = await user.get('batches', batch);
+    if (row && ENDED.includes(row.status) && groups && groups.true_at < at) due.push(batch);
+  }
+  return due;
 }
 
 /** Fetches numbers, and rows when somebody looks at them, behind the events of a living batch: never faster than said above. */

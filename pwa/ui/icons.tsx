@@ -38,6 +38,12 @@ const ICONS: Record<IconName, () => JSX.Element> = {
   cover: draw(<path d="M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h2v2h-2zM18 18h2v2h-2z" />),
   safe: draw(<path d="M12 3l7 3v5c0 4.5-3 8-7 10-4-2-7-5.5-7-10V6l7-3Zm-3 9 2.2 2.2L15 10" />),
   user: draw(<path d="M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8Zm-7 8a7 7 0 0 1 14 0" />),
+  key: draw(<path d="M14 10a4 4 0 1 0-3.2 3.9L13 16h2v2h2v2h3v-3.5l-6.1-6.1M8.5 8.5h.01" />),
+  task: draw(<path d="M9 4h6v3H9zM9 5H6v15h12V5h-3M9 12h6M9 16h4" />),
+  users: draw(
+    <path d="M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7Zm-6 8a6 6 0 0 1 12 0M16 4.5a3.5 3.5 0 0 1 0 6.4M18 14a6 6 0 0 1 3 5" />,
+  ),
+  draft: draw(<path d="M4 20h4L19 9l-4-4L4 16v4Zm9-13 4 4" />),
   back: draw(<path d="M19 12H5m0 0 6-6m-6 6 6 6" />),
 };
 

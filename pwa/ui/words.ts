@@ -19,7 +19,11 @@ export type IconName =
   | 'cover'
   | 'safe'
   | 'user'
-  | 'back';
+  | 'back'
+  | 'key'
+  | 'task'
+  | 'users'
+  | 'draft';
 
 export interface Segment {
   tone: Tone | 'rest';

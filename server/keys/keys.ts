@@ -11,8 +11,8 @@ import type {
   KeyValidation,
   KeyVersions,
 } from '../../shared/protocol/key.ts';
+import { shapeOfTemplate } from '../../shared/scoring/sheet-shape.ts';
 import { type SheetShape, validateKey } from '../../shared/scoring/validate-key.ts';
-import { layOut } from '../../shared/template/geometry.ts';
 import { parseTemplate } from '../../shared/template/template.ts';
 import type { AnswerKeysTable, Database, Tx } from '../adapters/database.ts';
 import { audit, by, contentHash } from '../audit.ts';
@@ -317,13 +317,7 @@ async function shapeOf(
   }
   const read = parseTemplate(JSON.parse(row.content));
   if (!read.ok) throw new Error(`template ${id} in the database is not one: ${read.errors.join('; ')}`);
-  const shape: SheetShape = { questions: new Map(), variants: null };
-  for (const { label, type, groups, options } of layOut(read.template).fields) {
-    const question = /^q(\d+)$/.exec(label)?.[1];
-    if (question !== undefined) shape.questions.set(Number(question), { kind: type, options, columns: groups.length });
-    else if (label === 'variant') shape.variants = options;
-  }
-  return shape;
+  return shapeOfTemplate(read.template);
 }
 
 /** @param template_id the sheet it is for, where the caller knows */

@@ -1,0 +1,253 @@
+// biome-ignore-all lint/performance/useDomNodeTextContent: what a person sees is asked for, not what the document holds
+// The office in the app, in real Chromium: a key is pasted without a network and published by a second person, a batch
+// that nobody had made a task for gets its scores, a user comes and goes, and everybody can use all of it.
+import axe from 'axe-core';
+import type { Page } from 'playwright-core';
+import * as v from 'valibot';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type Client, signIn as signInClient } from '../server/cli/client.ts';
+import { KeyAnswer, TaskAnswer } from '../shared/protocol/key.ts';
+import { keyCsv } from '../shared/scoring/paste.ts';
+import { DESKTOP, openApp, openTablet, signIn, syncSays, TABLET } from './browser.ts';
+import { type Line, openLine } from './line.ts';
+import type { Browser } from './support/chromium.ts';
+import { drawExam, type Exam, packZip } from './support/exam.ts';
+import { eventually } from './support/places.ts';
+import { type Sheaf, startSheaf } from './support/sheaf.ts';
+
+const CENTRE = 'North centre';
+const PASSWORD = 'a pencil of graphite';
+let sheaf: Sheaf;
+let admin: Client;
+let exam: Exam;
+let line: Line;
+let tablet: Browser;
+const found: string[] = [];
+
+const AnyObject = v.looseObject({});
+async function supervisor(username: string): Promise<Client> {
+  const user = { username, password: PASSWORD, role: 'supervisor', centres: [CENTRE], must_change_password: false };
+  await admin.call(AnyObject, 'POST', '/api/users', user);
+  return signInClient(sheaf.url, username, PASSWORD);
+}
+
+beforeAll(async () => {
+  sheaf = await startSheaf();
+  admin = await sheaf.client();
+  await admin.call(AnyObject, 'POST', '/api/centres', { centre_id: CENTRE, name: CENTRE });
+  exam = await drawExam({ seed: 9, covers: 1, sheets: 6, questions: 40, dpi: 150 });
+});
+afterAll(async () => {
+  await sheaf?.stop();
+});
+beforeEach(async () => {
+  line = await openLine(sheaf.url);
+  tablet = await openTablet(line.url);
+});
+afterEach(async () => {
+  await tablet?.close();
+  await line?.close();
+});
+
+/** Writes down what axe finds, in both themes and both sizes. */
+async function look(page: Page, screen: string): Promise<void> {
+  await page.evaluate(axe.source);
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    for (const viewport of [TABLET, DESKTOP]) {
+      await page.setViewportSize(viewport);
+      const violations = await page.evaluate(async () => {
+        const { axe } = globalThis as unknown as { axe: typeof import('axe-core') };
+        return (
+          await axe.run(document, {
+            runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+          })
+        ).violations;
+      });
+      for (const { id, nodes } of violations)
+        for (const { target, failureSummary } of nodes)
+          found.push(`${screen}, ${colorScheme}, ${viewport.width}: ${id} at ${target}: ${failureSummary}`);
+    }
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+  await page.setViewportSize(TABLET);
+}
+
+const place = (page: Page, name: string) =>
+  page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name }).click();
+
+async function signOut(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'sign out' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Sign out' }).click();
+  await page.getByLabel('User name').waitFor();
+}
+
+test('a key pasted without a network arrives as a draft, the second supervisor publishes it, and waiting sheets get scores', async () => {
+  const sue = await supervisor('sue');
+  await supervisor('sam');
+  const [{ task_id, key }] = exam.tasks as [Exam['tasks'][number]];
+  const sent = await sue.send(await packZip(exam.scans), { name: 'early.zip', upload_type: 'zip_with_qr' });
+
+  const page = await openApp(tablet.context, line.url);
+  await signIn(page, { username: 'sue', password: PASSWORD });
+  expect(await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Users' }).count()).toBe(0);
+  await place(page, 'Answer keys');
+  await page.getByText('No answer keys yet.').waitFor();
+  await look(page, 'no keys');
+  line.cut();
+  await syncSays(page, 'Offline since');
+
+  // Typed wrong first, and told so while nothing but this tablet knows of it.
+  await page.getByRole('link', { name: 'New key' }).click();
+  await page.getByLabel('Name of the key').fill('spring');
+  await page.getByLabel('Answers as text').fill('1. B\n2. F\n4. A or C\nhello there');
+  await page.getByRole('button', { name: 'Read into the grid' }).click();
+  await page.getByText('Line 4 cannot be read').waitFor();
+  await page.getByLabel('Sheet').selectOption(exam.template_id);
+  await page.getByText('question 2: option F of A–E.').waitFor();
+  expect(await page.getByLabel('Question 4', { exact: true }).inputValue()).toBe('A / C');
+  await look(page, 'new key with problems');
+  await page.getByLabel('Answers as text').fill(keyCsv(key));
+  await page.getByRole('button', { name: 'Read into the grid' }).click();
+  await page.getByText('40 questions read.').waitFor();
+  const cell = page.getByLabel('Booklet A, question 1', { exact: true });
+  expect(await cell.inputValue()).toBe(key.answers.A?.[0]);
+  await cell.fill('bonus');
+  await page.getByLabel('Booklet A, question 2', { exact: true }).focus();
+  await cell.fill(key.answers.A?.[0] ?? '');
+  await page.getByText('No problem found.').waitFor();
+  await page.getByRole('button', { name: 'Save draft' }).click();
+  await page.getByText('Kept on this tablet.').waitFor();
+  await look(page, 'key that waits');
+  await page.reload();
+  expect(await cell.inputValue()).toBe(key.answers.A?.[0]);
+  await place(page, 'Answer keys');
+  await page.locator('[data-key=spring]').getByText('Not sent yet').waitFor();
+
+  line.mend();
+  await page.locator('[data-key=spring]').getByText('Draft 1').waitFor({ timeout: 30_000 });
+  const draft = await sue.call(KeyAnswer, 'GET', '/api/answer-keys/spring');
+  expect(draft).toMatchObject({ version: 1, rev: 1, state: 'draft', content: { answers: key.answers } });
+  await look(page, 'keys');
+
+  // A task for the number that the covers carry: until then its sheets are read, and held.
+  await sue.waitForBatch(sent.batch_id, 60_000);
+  await place(page, 'Batches');
+  await page.getByRole('link', { name: 'early.zip' }).click();
+  await page.locator('.results').getByText('task not known').nth(5).waitFor({ timeout: 30_000 });
+  await place(page, 'Tasks');
+  await page.getByText('No tasks yet.').waitFor();
+  await page.getByRole('link', { name: 'New task' }).click();
+  await page.getByRole('button', { name: 'Make this task' }).click();
+  await page.getByText('A task id has exactly 8 digits.').waitFor();
+  await look(page, 'new task with complaints');
+  await page.getByLabel('Task id').fill(task_id);
+  await page.getByLabel('Exam').fill('Spring exam');
+  await page.getByLabel('Centre').fill(CENTRE);
+  await page.getByLabel('Sheet', { exact: true }).selectOption(exam.template_id);
+  await page.getByLabel('Answer key').selectOption('spring');
+  await page.getByRole('button', { name: 'Make this task' }).click();
+  const row = page.locator(`[data-task="${task_id}"]`);
+  await row.waitFor();
+  await eventually('the task on the server', async () => (await sue.request('GET', `/api/tasks/${task_id}`)).ok);
+  await look(page, 'tasks');
+  await place(page, 'Answer keys');
+  await page.getByRole('link', { name: 'spring' }).click();
+  await page.getByText('You edited this draft last').waitFor();
+  await place(page, 'Batches');
+  await page.getByRole('link', { name: 'early.zip' }).click();
+  await page.locator('.results').getByText('no key yet').first().waitFor({ timeout: 20_000 });
+  await signOut(page);
+
+  await signIn(page, { username: 'sam', password: PASSWORD });
+  await place(page, 'Answer keys');
+  await page.getByRole('link', { name: 'spring' }).click();
+  await page.getByLabel('Pass mark').fill('20');
+  await page.getByRole('button', { name: 'Show the impact' }).click();
+  await page.getByText('6 of 6').waitFor();
+  await look(page, 'impact of a draft');
+  await page.getByRole('button', { name: 'Publish' }).click();
+  await page.getByRole('dialog').getByText('6 sheets of 6').waitFor();
+  await page.getByRole('dialog').getByRole('button', { name: 'Publish' }).click();
+  await page.getByText('Published 1').waitFor();
+  await look(page, 'published key');
+  await place(page, 'Batches');
+  await page.getByRole('link', { name: 'early.zip' }).click();
+  await page.locator('.results tbody tr').nth(5).waitFor({ timeout: 20_000 });
+  expect(await page.locator('.results').getByText('no key yet').count()).toBe(0);
+});
+
+test('a task that somebody else changed meanwhile is refused, kept, shown with the difference, and sent when a person says so', async () => {
+  const base = { exam: 'Spring exam', centre: CENTRE, template_id: exam.template_id, key_id: null };
+  await admin.call(TaskAnswer, 'POST', '/api/tasks', { task_id: '11112222', ...base, packet: 'P-1' });
+  const page = await openApp(tablet.context, line.url);
+  await signIn(page, sheaf.admin);
+  await place(page, 'Tasks');
+  await page.getByRole('link', { name: '11112222' }).click();
+  line.cut();
+  await page.getByLabel('Packet').fill('P-2');
+  await page.getByRole('button', { name: 'Save task' }).click();
+  await page.locator('[data-task="11112222"]').getByText('Not sent yet').waitFor();
+  await admin.call(TaskAnswer, 'PATCH', '/api/tasks/11112222', { packet: 'P-3' });
+  await signOut(page);
+  line.mend();
+  await signIn(page, sheaf.admin);
+  await page.getByText('1 needs attention').waitFor({ timeout: 30_000 });
+  await place(page, 'Tasks');
+  await page.getByRole('link', { name: '11112222' }).click();
+  await page.getByText('Somebody else has changed task 11112222').waitFor();
+  await page.getByText('packet P-2, not P-3').waitFor();
+  await look(page, 'refused task');
+  await page.getByRole('button', { name: 'Send mine' }).click();
+  await eventually(
+    'the packet on the server',
+    async () => (await admin.call(TaskAnswer, 'GET', '/api/tasks/11112222')).packet === 'P-2',
+  );
+  await page.getByText('Somebody else has changed').waitFor({ state: 'hidden' });
+});
+
+test('a user is made, signs in, is signed out from afar, and is disabled', async () => {
+  const page = await openApp(tablet.context, line.url);
+  await signIn(page, sheaf.admin);
+  await place(page, 'Users');
+  await page.locator('[data-user=admin]').waitFor();
+  await page.getByRole('link', { name: 'New user' }).click();
+  await page.getByLabel('User name').fill('olga');
+  await page.getByLabel('First password').fill('short');
+  await page.getByRole('button', { name: 'Make this user' }).click();
+  await page.getByText('use at least 10 characters').waitFor();
+  await look(page, 'new user with a complaint');
+  await page.getByLabel('First password').fill(PASSWORD);
+  await page.getByLabel('Another centre').fill('East centre');
+  await page.getByRole('button', { name: 'Add', exact: true }).click();
+  await page.getByRole('button', { name: 'Make this user' }).click();
+  await page.locator('[data-user=olga]').getByText('Operator').waitFor();
+  await look(page, 'users');
+
+  const olga = await signInClient(sheaf.url, 'olga', PASSWORD);
+  const own = { current_password: PASSWORD, new_password: 'quiet river under stones' };
+  expect((await olga.request('POST', '/api/auth/password', own)).ok).toBe(true);
+  await page.getByRole('link', { name: 'olga' }).click();
+  await page.getByLabel('Role').selectOption('reviewer');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('Looks over doubtful sheets').waitFor();
+  await page.locator('.device-list li').first().waitFor();
+  await look(page, 'user');
+  await page.locator('.device-list').getByRole('button').first().click();
+  await page.getByText('Signed in nowhere.').waitFor();
+  expect((await olga.request('GET', '/api/batches')).status).toBe(401);
+
+  const again = await signInClient(sheaf.url, 'olga', 'quiet river under stones');
+  expect((await again.request('GET', '/api/batches')).status).toBe(200);
+  await page.getByRole('button', { name: 'Disable this user' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Disable' }).click();
+  await page.getByRole('button', { name: 'Let them sign in again' }).waitFor();
+  expect((await again.request('GET', '/api/batches')).status).toBe(401);
+  await expect(signInClient(sheaf.url, 'olga', 'quiet river under stones')).rejects.toThrow();
+  await place(page, 'Users');
+  await page.locator('[data-user=olga]').getByText('Disabled').waitFor();
+});
+
+test('axe found nothing on any of these screens', () => {
+  expect(found).toEqual([]);
+});

@@ -1,0 +1,20 @@
+// What is wrong with a key, a line each: errors keep it from being published, warnings do not.
+import type { KeyProblem } from '../../../shared/protocol/key.ts';
+import { Icon } from '../../ui/icons.tsx';
+
+const MOST_PROBLEMS = 12;
+export const ProblemList = ({ problems }: { problems: readonly KeyProblem[] }) =>
+  problems.length === 0 ? null : (
+    <ul class="key-problems">
+      {problems.slice(0, MOST_PROBLEMS).map(({ level, message }, i) => (
+        <li key={i} class={level}>
+          <Icon name="alert" />
+          <span>
+            <span class="off-screen">{level === 'error' ? 'Error: ' : 'Warning: '}</span>
+            {message}
+          </span>
+        </li>
+      ))}
+      {problems.length > MOST_PROBLEMS && <li>and {problems.length - MOST_PROBLEMS} more</li>}
+    </ul>
+  );

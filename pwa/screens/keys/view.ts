@@ -1,0 +1,88 @@
+// What the screens show of an answer key: the server's newest version, under what was changed here.
+import type { KeyAnswer, KeyContent } from '../../../shared/protocol/key.ts';
+import { shapeOfTemplate } from '../../../shared/scoring/sheet-shape.ts';
+import type { SheetShape } from '../../../shared/scoring/validate-key.ts';
+import { builtIn } from '../../../shared/template/built-in.ts';
+import type { Edit, KeptKey, Overlay, UserDb } from '../../db.ts';
+import { keyStamp, keySubject } from '../../sync/outbox.ts';
+import { bookletsOf, questionCount, shown } from './grid.ts';
+
+export interface KeyView {
+  key_id: string;
+  content: KeyContent;
+  /** the server's, null when it has none */
+  newest: KeyAnswer | null;
+  versions: KeptKey['versions'];
+  /** of what the server has: an edit made now begins from there */
+  stamp: string | null;
+  tasks: number;
+  edited_at: string;
+  edits: Edit[];
+  /** when the server's was fetched, ms since 1970 */
+  true_at: number | undefined;
+}
+
+function viewKey(kept: KeptKey | undefined, overlay: Overlay | undefined, edits: Edit[]): KeyView | null {
+  const mine = overlay?.change.kind === 'key' ? overlay.change : null;
+  const key_id = kept?.key_id ?? mine?.key_id;
+  const content = mine?.content ?? kept?.newest.content;
+  if (key_id === undefined || content === undefined) return null;
+  return {
+    key_id,
+    content,
+    newest: kept?.newest ?? null,
+    versions: kept?.versions ?? [],
+    stamp: kept ? keyStamp(kept.newest) : null,
+    tasks: kept?.row.tasks ?? 0,
+    edited_at: edits.at(-1)?.made_at ?? kept?.row.edited_at ?? '',
+    edits,
+    true_at: kept?.true_at,
+  };
+}
+
+export async function readKeys(user: UserDb): Promise<KeyView[]> {
+  const [kept, overlays, edits] = [
+    await user.getAll('keys'),
+    await user.getAll('overlays'),
+    await user.getAll('outbox'),
+  ];
+  const ids = new Set([
+    ...kept.map(({ key_id }) => key_id),
+    ...overlays.flatMap(({ change }) => (change.kind === 'key' ? [change.key_id] : [])),
+  ]);
+  return [...ids].sort().flatMap((id) => {
+    const subject = keySubject(id);
+    const view = viewKey(
+      kept.find(({ key_id }) => key_id === id),
+      overlays.find((overlay) => overlay.subject === subject),
+      edits.filter((edit) => edit.subject === subject),
+    );
+    return view ? [view] : [];
+  });
+}
+
+export async function readKey(user: UserDb, id: string): Promise<KeyView | null> {
+  const subject = keySubject(id);
+  const kept = await user.get('keys', id);
+  const overlay = await user.get('overlays', subject);
+  const edits = (await user.getAll('outbox')).filter((edit) => edit.subject === subject);
+  return viewKey(kept, overlay, edits);
+}
+
+/** What the sheet asks; null for a template that only the server has. */
+export function shapeFor(templateId: string | undefined): SheetShape | null {
+  const template = templateId === undefined ? undefined : builtIn(templateId);
+  return template ? shapeOfTemplate(template) : null;
+}
+
+/** Where two contents differ, a cell each: booklet, question, what stands in either. */
+export function differencesOf(ours: KeyContent, theirs: KeyContent) {
+  const found: { booklet: string; question: number; ours: string; theirs: string }[] = [];
+  for (const booklet of new Set([...bookletsOf(ours), ...bookletsOf(theirs)])) {
+    for (let question = 1; question <= Math.max(questionCount(ours), questionCount(theirs)); question++) {
+      const [a, b] = [shown(ours, booklet, question), shown(theirs, booklet, question)];
+      if (a !== b) found.push({ booklet, question, ours: a, theirs: b });
+    }
+  }
+  return found;
+}
