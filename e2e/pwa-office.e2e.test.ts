@@ -229,26 +229,46 @@ test('a user is made, signs in, is signed out from afar, and is disabled', async
   await page.locator('[data-user=olga]').getByText('Operator').waitFor();
   await look(page, 'users');
 
-  const olga = await signInClient(sheaf.url, 'olga', PASSWORD);
-  const own = { current_password: PASSWORD, new_password: 'quiet river under stones' };
-  expect((await olga.request('POST', '/api/auth/password', own)).ok).toBe(true);
-  await page.getByRole('link', { name: 'olga' }).click();
-  await page.getByLabel('Role', { exact: true }).selectOption('reviewer');
-  await page.getByRole('button', { name: 'Save' }).click();
-  await page.getByText('Looks over doubtful sheets').waitFor();
-  await page.locator('.device-list li').first().waitFor();
-  await look(page, 'user');
-  await page.locator('.device-list').getByRole('button').first().click();
-  await page.getByText('Signed in nowhere.').waitFor();
-  expect((await olga.request('GET', '/api/batches')).status).toBe(401);
+  const theirs = await openTablet(line.url);
+  try {
+    const own = await openApp(theirs.context, line.url);
+    await own.getByLabel('User name').fill('olga');
+    await own.getByLabel('Password').fill(PASSWORD);
+    await own.getByRole('button', { name: 'Sign in' }).click();
+    await own.getByLabel('Present password').fill(PASSWORD);
+    await own.getByLabel('New password', { exact: true }).fill('quiet river under stones');
+    await own.getByLabel('New password again').fill('quiet river under stones');
+    await own.getByRole('button', { name: 'Change it' }).click();
+    await own.getByText('No batches yet.').waitFor();
+    expect(await own.getByRole('link', { name: 'Answer keys' }).count()).toBe(0);
 
-  const again = await signInClient(sheaf.url, 'olga', 'quiet river under stones');
-  expect((await again.request('GET', '/api/batches')).status).toBe(200);
-  await page.getByRole('button', { name: 'Disable this user' }).click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Disable' }).click();
-  await page.getByRole('button', { name: 'Let them sign in again' }).waitFor();
-  expect((await again.request('GET', '/api/batches')).status).toBe(401);
-  await expect(signInClient(sheaf.url, 'olga', 'quiet river under stones')).rejects.toThrow();
+    await page.getByRole('link', { name: 'olga' }).click();
+    await page.getByLabel('Role', { exact: true }).selectOption('reviewer');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('Looks over doubtful sheets').waitFor();
+    await page.locator('.device-list li').first().waitFor();
+    await look(page, 'user');
+    await page.getByRole('button', { name: 'Sign out Chrome on Linux' }).click();
+    await page.getByText('Signed in nowhere.').waitFor();
+    await own.reload();
+    await own.getByText('Your session has ended.').waitFor();
+
+    await own.getByRole('button', { name: 'Sign in' }).click();
+    await own.getByLabel('Password').fill('quiet river under stones');
+    await own.getByRole('button', { name: 'Sign in' }).click();
+    await syncSays(own, 'Online');
+    await page.getByRole('button', { name: 'Disable this user' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Disable' }).click();
+    await page.getByRole('button', { name: 'Let them sign in again' }).waitFor();
+    await own.reload();
+    await own.getByText('Your session has ended.').waitFor();
+    await own.getByRole('button', { name: 'Sign in' }).click();
+    await own.getByLabel('Password').fill('quiet river under stones');
+    await own.getByRole('button', { name: 'Sign in' }).click();
+    await own.getByRole('alert').waitFor();
+  } finally {
+    await theirs.close();
+  }
   await place(page, 'Users');
   await page.locator('[data-user=olga]').getByText('Disabled').waitFor();
 });

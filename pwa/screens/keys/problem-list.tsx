@@ -11,7 +11,7 @@ export const ProblemList = ({ problems }: { problems: readonly KeyProblem[] }) =
           <Icon name="alert" />
           <span>
             <span class="off-screen">{level === 'error' ? 'Error: ' : 'Warning: '}</span>
-            {message}
+            {message.charAt(0).toUpperCase() + message.slice(1)}
           </span>
         </li>
       ))}

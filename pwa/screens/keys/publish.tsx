@@ -34,7 +34,7 @@ export const Publish = ({ draft, problems, me }: { draft: KeyAnswer; problems: K
       </h2>
       <div class="impact-ask">
         <div class="field small">
-          <label for="cut">Pass mark (may be left out)</label>
+          <label for="cut">Pass mark, if any</label>
           <input id="cut" type="number" step="any" value={cut} onInput={(event) => setCut(event.currentTarget.value)} />
         </div>
         <button
