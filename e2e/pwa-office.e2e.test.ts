@@ -100,6 +100,8 @@ test('a key pasted without a network arrives as a draft, the second supervisor p
   await page.getByText('No answer keys yet.').waitFor();
   await look(page, 'no keys');
   line.cut();
+  // The browser says so too, and the app asks at once instead of at its next knock.
+  await tablet.context.setOffline(true);
   await syncSays(page, 'Offline since');
 
   // Typed wrong first, and told so while nothing but this tablet knows of it.
@@ -130,6 +132,7 @@ test('a key pasted without a network arrives as a draft, the second supervisor p
   await page.locator('[data-key=spring]').getByText('Not sent yet').waitFor();
 
   line.mend();
+  await tablet.context.setOffline(false);
   await page.locator('[data-key=spring]').getByText('Draft 1').waitFor({ timeout: 30_000 });
   const draft = await sue.call(KeyAnswer, 'GET', '/api/answer-keys/spring');
   expect(draft).toMatchObject({ version: 1, rev: 1, state: 'draft', content: { answers: key.answers } });
