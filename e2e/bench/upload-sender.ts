@@ -36,8 +36,9 @@ function post<S extends v.GenericSchema>(schema: S, order: SheafOrder, path: str
   return answer;
 }
 
-/** What the line carries at once: small enough that pacing is even, large enough that it costs nothing. */
-const PIECE = 256 * 1024;
+/** What is handed to the line at once: little enough that a pace is even, else so much that it costs nothing. */
+const PACED_PIECE = 256 * 1024;
+const PIECE = 4 * 2 ** 20;
 
 /** Lets bytes onto the line at its pace, whoever sends them. */
 function paceOf(bytesPerSecond: number | null): (bytes: number) => Promise<void> {
@@ -55,12 +56,11 @@ async function sendSheaf(order: SheafOrder): Promise<void> {
   const { size } = await file.stat();
   // A tablet has hashed its chunks when it put them in its queue.
   const hashes: string[] = [];
-  for (let index = 0; index < chunkCount(size, order.chunkSize); index++)
-    hashes.push(
-      createHash('sha256')
-        .update(await readChunk(file, size, order.chunkSize, index))
-        .digest('hex'),
-    );
+  const memories = Array.from({ length: order.parallel }, () => Buffer.alloc(Math.min(size, order.chunkSize)));
+  for (let index = 0; index < chunkCount(size, order.chunkSize); index++) {
+    const bytes = await readChunk(file, memories[0], { size, chunk_size: order.chunkSize }, index);
+    hashes.push(createHash('sha256').update(bytes).digest('hex'));
+  }
   const began = Date.now();
   const upload = await post(OpenUploadAnswer, order, '/api/batches/uploads', order.token, {
     client_upload_id: randomUUID(),
@@ -81,24 +81,30 @@ async function sendSheaf(order: SheafOrder): Promise<void> {
   // The directory is at the end, so the last chunk goes first.
   const total = chunkCount(size, upload.chunk_size);
   const waiting = [total - 1, ...Array.from({ length: total - 1 }, (_, index) => index)];
-  const worker = async (): Promise<void> => {
+  const worker = async (memory: Buffer): Promise<void> => {
     for (let index = waiting.shift(); index !== undefined; index = waiting.shift())
       await sendChunk(
         order,
         upload,
-        { index, sha256: hashes[index], bytes: await readChunk(file, size, upload.chunk_size, index) },
+        { index, sha256: hashes[index], bytes: await readChunk(file, memory, upload, index) },
         pace,
         onSent,
       );
   };
-  await Promise.all(Array.from({ length: order.parallel }, worker));
+  await Promise.all(memories.map(worker));
   await post(SealAnswer, order, `/api/batches/uploads/${upload.upload_id}/seal`, upload.upload_token, {});
   tell({ told: 'done', began, ended: Date.now(), lastByteAt });
   await file.close();
 }
 
-async function readChunk(file: FileHandle, size: number, chunkSize: number, index: number): Promise<Buffer> {
-  const chunk = Buffer.allocUnsafe(chunkLength(size, chunkSize, index));
+/** Reads a chunk into memory that is used again: it is valid until the next one is read into it. */
+async function readChunk(
+  file: FileHandle,
+  memory: Buffer,
+  { size, chunk_size: chunkSize }: { size: number; chunk_size: number },
+  index: number,
+): Promise<Buffer> {
+  const chunk = memory.subarray(0, chunkLength(size, chunkSize, index));
   for (let done = 0; done < chunk.length; ) {
     done += (await file.read(chunk, done, chunk.length - done, index * chunkSize + done)).bytesRead;
   }
@@ -137,8 +143,9 @@ async function sendChunk(
   const answer = answerOf(v.object({ verified: v.literal(true) }), request);
   answer.catch(() => undefined); // awaited below, when all has been written
   request.write(before);
-  for (let at = 0; at < chunk.length; at += PIECE) {
-    const piece = chunk.subarray(at, at + PIECE);
+  const size = order.bytesPerSecond === null ? PIECE : PACED_PIECE;
+  for (let at = 0; at < chunk.length; at += size) {
+    const piece = chunk.subarray(at, at + size);
     await pace(piece.length);
     if (!request.write(piece)) {
       await Promise.race([new Promise((resolve) => request.once('drain', resolve)), answer]);
