@@ -211,7 +211,7 @@ const toReading = (
   if (pose.inferred !== null) flags.push('inferred-corner');
   if (misaligned) flags.push('alignment');
   if (Math.sqrt(Math.abs(area(pose))) * smallestBubble(template) < LOW_RESOLUTION_PX) flags.push('low-resolution');
-  const decided = fields.map((field) => decideField(field, net, levels.threshold));
+  const decided = fields.map((field) => decideField(field, net, levels.threshold, levels.spread / levels.threshold));
   return {
     kind: 'sheet',
     template_id: template.id,
