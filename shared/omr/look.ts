@@ -10,14 +10,14 @@ import { project } from './warp.ts';
 const STREAK_ROWS = 96;
 const BESIDE = 5;
 const STREAK_DARKER = 0.07;
-/** A streak runs down the whole glass; frames of boxes end with the box. */
-const STREAK_SHARE = 0.8;
+/** A streak runs down the whole glass; frames of boxes end with the box, and above the first there is margin. */
+const STREAK_SHARE = 0.94;
 
 /** Whether a thin dark line runs down nearly the whole raster, as dirt on a scanner's glass draws it. */
 export const hasStreak = ({ width, height, data }: GrayImage): boolean => {
   const counts = new Uint16Array(width);
   // the scanner's lid may show above and below the page
-  const top = Math.floor(height * 0.06);
+  const top = Math.floor(height * 0.03);
   const step = Math.max(1, Math.floor((height - 2 * top) / STREAK_ROWS));
   let rows = 0;
   for (let y = top; y < height - top; y += step) {
@@ -34,7 +34,7 @@ export const hasStreak = ({ width, height, data }: GrayImage): boolean => {
 };
 
 /** Printed black this little darker than its paper leaves pencil nothing to be told by. */
-const FAINT_PRINT = 0.45;
+const FAINT_PRINT = 0.55;
 
 /** Whether the printed ticks are hardly darker than the paper. */
 export const isLowContrast = (

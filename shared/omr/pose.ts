@@ -25,10 +25,9 @@ const TURNS = [0, 270, 180, 90] as const;
 const UNSURE = 0.15;
 /** What a template without ticks is believed for them: less than ticks that are there, more than ticks that are not. */
 const NO_TICKS = 0.5;
-/** Other print may have three squares in its corners, but not these bars as well. Without ticks all four must be there. */
-const FEWEST_TICKS = 0.35;
-/** With two squares only the ticks must prove all the rest. */
-const FEWEST_TICKS_OF_TWO = 0.55;
+/** Other print may have three squares in its corners, but not these bars as well. Without ticks all four must be there. The
+ *  fewer squares were seen (all, three, two), the more ticks must prove the rest. */
+const FEWEST_TICKS = [0.35, 0.5, 0.55] as const;
 
 /** Poses believed as much as the best one less this are kept beside it: a spoilt corner may leave two ways up. */
 export const TIE = 0.05;
@@ -49,7 +48,7 @@ export const findPoses = (
       if (agreement === null || agreement + most <= best - TIE) continue;
       if (poses.some((pose) => pose.orientation === TURNS[turn] && pose.belief >= agreement + most - TIE)) continue;
       const pose = settle(image, paper, corners, template, turn);
-      const fewest = corners.inferred.length > 1 ? FEWEST_TICKS_OF_TWO : FEWEST_TICKS;
+      const fewest = FEWEST_TICKS[Math.min(2, corners.inferred.length)]!;
       if (!pose || (pose.ticks === null ? agreement < 1 : pose.ticks < fewest)) continue;
       pose.belief = agreement + (pose.ticks ?? NO_TICKS);
       best = Math.max(best, pose.belief);

@@ -55,7 +55,9 @@ export const readPage = (image: GrayImage, templates: readonly Template[]): Read
   const paper = findPaper(frame);
   const corners = cornersOf(frame, paper, candidates.filter(isSheaf));
   const marked = readMarked(image, paper, corners, candidates);
-  if (marked) return marked;
+  // seen from behind, squares and ticks still make a pose, but no bubble is where it should be
+  if (marked)
+    return marked.kind === 'foreign' && !marked.looks_like ? (readMirrored(image, candidates) ?? marked) : marked;
 
   const ink = inkShare(frame, paper);
   const forms = candidates.filter((template) => !isSheaf(template));
