@@ -13,17 +13,21 @@ describe('one question at a level of 0.2', () => {
     ['two clear marks', [0.6, 0, 0.5, 0, 0], 'A|C', ['multiple']],
     ['a lone mark under the level', [0, 0, 0, 0.15, 0], 'D', ['faint', 'doubtful']],
     ['two shades under the level', [0, 0.15, 0, 0.15, 0], '', ['blank', 'doubtful']],
-    ['a mark just over the level', [0, 0.22, 0, 0, 0], 'B', ['doubtful']],
+    ['a mark just over the level', [0, 0.22, 0, 0, 0], 'B', []],
+    ['a mark just under it', [0, 0.18, 0, 0, 0], 'B', ['faint', 'doubtful']],
+    ['a little dirt beside a mark', [0.6, 0, 0.12, 0, 0], 'A', []],
+    ['something beside a mark', [0.6, 0, 0.19, 0, 0], 'A', ['erased', 'doubtful']],
     ['what an eraser left beside a mark', [0.8, 0, 0.25, 0, 0], 'A', ['erased', 'doubtful']],
   ])('%s', (_, net, value, flags) => {
     expect(decide(...net)).toMatchObject({ value, flags });
   });
 
-  test('confidence falls towards the level and is full one level away from it', () => {
-    const levels = [0.21, 0.25, 0.3, 0.4].map((dark) => decide(0, dark, 0, 0, 0).confidence);
+  test('confidence falls towards the limits, is lowest for what a person should see, and is never full', () => {
+    const levels = [0.15, 0.2, 0.22, 0.4].map((dark) => decide(0, dark, 0, 0, 0).confidence);
     expect(levels).toEqual([...levels].sort((a, b) => a - b));
-    expect(levels[0]).toBeLessThan(0.55);
-    expect(levels[3]).toBe(1);
+    expect(levels[0]).toBeLessThan(0.99);
+    expect(levels[3]).toBeLessThan(1);
+    expect(levels[3]).toBeGreaterThan(0.9999);
   });
 });
 

@@ -15,8 +15,8 @@ export interface Mark extends Point {
 /** The corners as they lie in the raster, clockwise from its top left. */
 export interface Corners {
   marks: [Mark, Mark, Mark, Mark];
-  /** the one that was not seen but worked out from the other three */
-  inferred: number | null;
+  /** those that were not seen but worked out from the others */
+  inferred: readonly number[];
 }
 
 /** Corner squares are looked for this far in from the raster's edges: covers 10° of skew and a margin around. */
@@ -29,16 +29,19 @@ const SMALLEST_SQUARE = 8;
 /** Of each corner only the likeliest few are tried in combination. */
 const MOST_CANDIDATES = 6;
 
-/**
- * What the four corner squares may be, likeliest first: the best four that were seen, and for each corner the best
- * three with the fourth worked out. Which is right shows in the ticks.
- */
-export const findCorners = (frame: Frame, paper: Paper, template: SheafTemplate): Corners[] => {
+export interface Guesses {
+  /** the best four that were seen, and for each corner the best three with the fourth worked out: the ticks show which */
+  likely: Corners[];
+  /** what any two squares would mean, when nothing likelier proves right */
+  desperate(): Corners[];
+}
+
+export const findCorners = (frame: Frame, paper: Paper, template: SheafTemplate): Guesses => {
   const { size, centres } = template.fiducials;
   const long = Math.max(template.page.width, template.page.height);
   const expected = (size / long) * Math.max(frame.width, frame.height);
   // a square too small to have a hole in it looks like anything, and anything like it
-  if (expected < SMALLEST_SQUARE) return [];
+  if (expected < SMALLEST_SQUARE) return { likely: [], desperate: () => [] };
   const zoneWidth = Math.floor(frame.width * ZONE);
   const zoneHeight = Math.floor(frame.height * ZONE);
   const right = frame.width - zoneWidth;
@@ -53,7 +56,9 @@ export const findCorners = (frame: Frame, paper: Paper, template: SheafTemplate)
   const [a, b, , d] = centres;
   const width = distance({ x: a[0], y: a[1] }, { x: b[0], y: b[1] });
   const height = distance({ x: a[0], y: a[1] }, { x: d[0], y: d[1] });
-  return bestFour(candidates, { width, height, size });
+  const shape = { width, height, size };
+  const raster = { width: frame.width * frame.shrink, height: frame.height * frame.shrink };
+  return { likely: bestFour(candidates, shape), desperate: () => [...allTwos(candidates, shape, raster)] };
 };
 
 const squaresIn = (
@@ -171,11 +176,11 @@ interface Shape {
   size: number;
 }
 
-/** Corners moved by 8 % of the page make opposite sides differ by 0.08; nothing legible is further out. */
-const WORST_SIDES = 0.1;
-const WORST_RATIO = 0.09;
-/** A square measures true to 3 %; a filled bubble of 4.6 mm is 13 % off by this reckoning. */
-const WORST_SIZE = 0.08;
+/** Corners moved by 8 % of the page either way make opposite sides differ by 0.16; the ticks prove what is let in here. */
+const WORST_SIDES = 0.2;
+const WORST_RATIO = 0.16;
+/** A square measures true to 3 %, and held askew another 12 % nearer or further away. */
+const WORST_SIZE = 0.15;
 
 /** How badly four marks fit the template's rectangle, upright or sideways; null when they cannot be it. */
 const misfit = (marks: readonly Mark[], { width, height, size }: Shape): number | null => {
@@ -218,7 +223,7 @@ const bestFour = (candidates: readonly Mark[][], shape: Shape): Corners[] => {
 
 function* allFours([as, bs, cs, ds]: readonly Mark[][]): Generator<Corners, void, undefined> {
   for (const a of as!)
-    for (const b of bs!) for (const c of cs!) for (const d of ds!) yield { marks: [a, b, c, d], inferred: null };
+    for (const b of bs!) for (const c of cs!) for (const d of ds!) yield { marks: [a, b, c, d], inferred: [] };
 }
 
 /** A square torn off or hidden: the fourth corner of the parallelogram stands in for it. */
@@ -230,6 +235,62 @@ function* allThrees(candidates: readonly Mark[][], missing: number): Generator<C
         const mark = { x: p.x + r.x - q.x, y: p.y + r.y - q.y, side: (p.side + r.side) / 2, hole: 0.5 };
         const inOrder = [mark, p, q, r];
         const marks = [0, 1, 2, 3].map((i) => inOrder[(i - missing + 4) % 4]!) as Corners['marks'];
-        yield { marks, inferred: missing };
+        yield { marks, inferred: [missing] };
       }
+}
+
+/** Of each corner so many candidates are tried in pairs. */
+const PAIR_CANDIDATES = 3;
+/** How far beyond the raster a corner may lie that is not on it, as a share of its sides. */
+const BEYOND = 0.15;
+
+/** Two squares say how the page lies, if not yet how it is held askew: turned, scaled and moved, no more. */
+function* allTwos(
+  candidates: readonly Mark[][],
+  { width, height, size }: Shape,
+  raster: { width: number; height: number },
+): Generator<Corners, void, undefined> {
+  for (const [w, h] of [
+    [width, height],
+    [height, width],
+  ] as const) {
+    const rect = [
+      { x: 0, y: 0 },
+      { x: w, y: 0 },
+      { x: w, y: h },
+      { x: 0, y: h },
+    ] as const;
+    for (let i = 0; i < 4; i++) {
+      for (let j = i + 1; j < 4; j++) {
+        const [p, q] = [rect[i]!, rect[j]!];
+        const [dx, dy] = [q.x - p.x, q.y - p.y];
+        const length2 = dx * dx + dy * dy;
+        for (const a of candidates[i]!.slice(0, PAIR_CANDIDATES)) {
+          for (const b of candidates[j]!.slice(0, PAIR_CANDIDATES)) {
+            const [ex, ey] = [b.x - a.x, b.y - a.y];
+            const wanted = Math.sqrt((ex * ex + ey * ey) / length2) * size;
+            if (unequal(a.side, wanted) > WORST_SIZE || unequal(b.side, wanted) > WORST_SIZE) continue;
+            // as complex numbers: what turns and scales p → q into a → b
+            const [re, im] = [(ex * dx + ey * dy) / length2, (ey * dx - ex * dy) / length2];
+            const at = ({ x, y }: Point): Point => ({
+              x: a.x + re * (x - p.x) - im * (y - p.y),
+              y: a.y + im * (x - p.x) + re * (y - p.y),
+            });
+            const marks = rect.map(
+              (corner, k): Mark =>
+                k === i ? a : k === j ? b : { ...at(corner), side: (a.side + b.side) / 2, hole: 0.5 },
+            ) as Corners['marks'];
+            const near = marks.every(
+              ({ x, y }) =>
+                x > -BEYOND * raster.width &&
+                y > -BEYOND * raster.height &&
+                x < (1 + BEYOND) * raster.width &&
+                y < (1 + BEYOND) * raster.height,
+            );
+            if (near) yield { marks, inferred: [0, 1, 2, 3].filter((k) => k !== i && k !== j) };
+          }
+        }
+      }
+    }
+  }
 }

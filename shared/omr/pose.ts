@@ -4,7 +4,7 @@ import type { SheafTemplate } from '../template/built-in.ts';
 import type { Corners } from './fiducials.ts';
 import type { GrayImage } from './image.ts';
 import { type Paper, paperAt } from './threshold.ts';
-import { type Homography, homography, type Point, project } from './warp.ts';
+import { affine, type Homography, homography, type Point, project } from './warp.ts';
 
 export interface Pose {
   /** degrees clockwise that the raster must be turned by to stand upright */
@@ -25,8 +25,9 @@ const TURNS = [0, 270, 180, 90] as const;
 const UNSURE = 0.15;
 /** What a template without ticks is believed for them: less than ticks that are there, more than ticks that are not. */
 const NO_TICKS = 0.5;
-/** Other print may have three squares in its corners, but not these bars as well. Without ticks all four must be there. */
-const FEWEST_TICKS = 0.35;
+/** Other print may have three squares in its corners, but not these bars as well. Without ticks all four must be there. The
+ *  fewer squares were seen (all, three, two), the more ticks must prove the rest. */
+const FEWEST_TICKS = [0.35, 0.5, 0.55] as const;
 
 /** Poses believed as much as the best one less this are kept beside it: a spoilt corner may leave two ways up. */
 export const TIE = 0.05;
@@ -47,7 +48,8 @@ export const findPoses = (
       if (agreement === null || agreement + most <= best - TIE) continue;
       if (poses.some((pose) => pose.orientation === TURNS[turn] && pose.belief >= agreement + most - TIE)) continue;
       const pose = settle(image, paper, corners, template, turn);
-      if (!pose || (pose.ticks === null ? agreement < 1 : pose.ticks < FEWEST_TICKS)) continue;
+      const fewest = FEWEST_TICKS[Math.min(2, corners.inferred.length)]!;
+      if (!pose || (pose.ticks === null ? agreement < 1 : pose.ticks < fewest)) continue;
       pose.belief = agreement + (pose.ticks ?? NO_TICKS);
       best = Math.max(best, pose.belief);
       const other = poses.findIndex(({ orientation }) => orientation === pose.orientation);
@@ -63,20 +65,32 @@ const cornersAgree = (corners: Corners, template: SheafTemplate, turn: number): 
   let agreeing = 0;
   for (let corner = 0; corner < 4; corner++) {
     const at = (corner + turn) % 4;
-    if (at === corners.inferred) continue;
+    if (corners.inferred.includes(at)) continue;
     const { hole } = corners.marks[at]!;
     if (Math.abs(hole - 0.5) > UNSURE && hole > 0.5 === template.fiducials.hollow.includes(corner)) agreeing++;
   }
-  return agreeing < 3 ? null : agreeing / 4;
+  return agreeing < Math.min(3, 4 - corners.inferred.length) ? null : agreeing / 4;
 };
 
 /** Corner squares are measured finer than ticks, and count for this many. */
 const CORNER_WEIGHT = 3;
 /** Fewer ticks than this do not improve on four corners. */
 const ENOUGH_TICKS = 6;
-/** How far from their place ticks are looked for, in millimetres, round by round. With one corner missing the first
- *  fit is a parallelogram, which can be 5 mm off at that corner: the near ticks are found first and pull it in. */
-const ROUNDS = { seen: [1.2, 1], inferred: [3, 3, 2, 1] } as const;
+/** How far from their place ticks are looked for, in millimetres, round by round. */
+const ROUNDS = [1.2, 1] as const;
+/** Where corners are missing the first fit may be far off there: ticks near a square are found first and pull it in. How
+ *  far they may be from the nearest square, and from their place, in millimetres. */
+const GROWING = [
+  [60, 3],
+  [95, 3],
+  [130, 3],
+  [170, 3],
+  [400, 3],
+  [400, 2],
+  [400, 1],
+] as const;
+/** Ticks all round hold a fit in perspective; fewer only a stretched and turned one. */
+const TICKS_FOR_PLANE = 11;
 
 const settle = (
   image: GrayImage,
@@ -94,27 +108,31 @@ const settle = (
   });
   let toImage = homography(from, to);
   if (!toImage) return null;
-  const { inferred } = corners;
+  const inferred = corners.inferred[0] ?? null;
   const all = template.ticks.reduce((sum, { centres: at }) => sum + at.length, 0);
   if (all === 0) return { orientation: TURNS[turn]!, toImage, inferred, belief: 0, ticks: null, residual: 0 };
 
   // once ticks are known, an inferred corner is not evidence any more
-  const known = [0, 1, 2, 3].filter((corner) => (corner + turn) % 4 !== inferred);
-  const rounds = inferred === null ? ROUNDS.seen : ROUNDS.inferred;
-  let found: Tick[] = [];
-  for (const reach of rounds) {
-    found = lookForTicks(image, paper, toImage, template, reach);
-    if (found.length < ENOUGH_TICKS) break;
-    const finer = homography(
-      [...known.map((corner) => from[corner]!), ...found.map(({ at }) => at)],
-      [...known.map((corner) => to[corner]!), ...found.map(({ seen }) => seen)],
-      [...known.map(() => CORNER_WEIGHT), ...found.map(() => 1)],
-    );
+  const known = [0, 1, 2, 3].filter((corner) => !corners.inferred.includes((corner + turn) % 4));
+  const places = known.map((corner) => from[corner]!);
+  const marks = known.map((corner) => to[corner]!);
+  const rounds = inferred === null ? ROUNDS.map((reach) => [1000, reach] as const) : GROWING;
+  for (const [within, reach] of rounds) {
+    const near = inferred === null ? null : places;
+    const found = lookForTicks(image, paper, toImage, template, reach, near, within);
+    if (inferred === null && found.length < ENOUGH_TICKS) break;
+    if (known.length + found.length < 4) continue;
+    const ats = [...places, ...found.map(({ at }) => at)];
+    const seen = [...marks, ...found.map(({ seen }) => seen)];
+    const finer =
+      inferred === null || found.length >= TICKS_FOR_PLANE
+        ? homography(ats, seen, [...known.map(() => CORNER_WEIGHT), ...found.map(() => 1)])
+        : affine(ats, seen);
     if (!finer) break;
     toImage = finer;
   }
   // what is left after the last fit: folds, curl and stretch that no plane explains
-  const left = lookForTicks(image, paper, toImage, template, rounds[rounds.length - 1]!);
+  const left = lookForTicks(image, paper, toImage, template, 1);
   let squares = 0;
   for (const { dx, dy } of left) squares += dx * dx + dy * dy;
   const residual = left.length === 0 ? 0 : Math.sqrt(squares / left.length);
@@ -139,10 +157,13 @@ const lookForTicks = (
   toImage: Homography,
   template: SheafTemplate,
   reach: number,
+  near: readonly Point[] | null = null,
+  within = 0,
 ): Tick[] => {
   const ticks: Tick[] = [];
   for (const { size, centres } of template.ticks) {
     for (const [x, y] of centres) {
+      if (near && !near.some((point) => (point.x - x) ** 2 + (point.y - y) ** 2 < within * within)) continue;
       const tick = findTick(image, paper, toImage, x, y, size, reach);
       if (tick) ticks.push(tick);
     }

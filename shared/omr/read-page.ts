@@ -8,15 +8,16 @@ import type { Template } from '../template/template.ts';
 import { toBase64 } from './base64.ts';
 import { blankDarkness, glyphDarkness, measureBubbles, outlineMatch } from './bubbles.ts';
 import { decideField, netDarkness, pageLevels } from './decide.ts';
-import { type Corners, findCorners } from './fiducials.ts';
+import { findCorners, type Guesses } from './fiducials.ts';
 import { findForm } from './form.ts';
 import type { GrayImage } from './image.ts';
+import { hasStreak, isLowContrast, looksLikeSheet } from './look.ts';
 import { findPoses, type Pose, TIE } from './pose.ts';
 import { readQr, type SeenQr } from './qr.ts';
 import { type Frame, findPaper, inkShare, type Paper, shrink } from './threshold.ts';
 
 /** Raised whenever the same raster may read differently: readings are kept beside it. */
-export const ENGINE_VERSION = 1;
+export const ENGINE_VERSION = 2;
 
 /** Nothing smaller holds a page: 100 pixels are 9 dpi. */
 const SMALLEST_SIDE = 100;
@@ -33,7 +34,12 @@ const CLEAR_LEAD = 0.6;
 
 type PageFlag = SheetReading['flags'][number];
 
-const foreign = (reason: string): Reading => ({ kind: 'foreign', reason, flags: [] });
+const foreign = (reason: string, looks_like: 'sheet' | null = null): Reading => ({
+  kind: 'foreign',
+  reason,
+  looks_like,
+  flags: [],
+});
 
 /**
  * @param templates what the page may be; Sheaf's own cover is always among them. A sheet is taken for the one its QR
@@ -44,32 +50,14 @@ export const readPage = (image: GrayImage, templates: readonly Template[]): Read
   if (width < SMALLEST_SIDE || height < SMALLEST_SIDE || data.length < width * height) {
     return foreign(`the image is too small for a page (${width} × ${height})`);
   }
+  const candidates = templates.includes(COVER) ? templates : [...templates, COVER];
   const frame = shrink(image);
   const paper = findPaper(frame);
-  const candidates = templates.includes(COVER) ? templates : [...templates, COVER];
-
-  const found: Found[] = [];
-  const posesBy = new Map<string, Pose[]>();
-  const cornersBy = new Map<string, Corners[]>();
-  for (const template of candidates) {
-    if (!isSheaf(template)) continue;
-    // built-in sheets share one frame: it is looked for once
-    const { whole, squares } = frameKeys(template);
-    let poses = posesBy.get(whole);
-    if (!poses) {
-      const corners = cornersBy.get(squares) ?? findCorners(frame, paper, template);
-      cornersBy.set(squares, corners);
-      poses = findPoses(image, paper, corners, template);
-      posesBy.set(whole, poses);
-    }
-    for (const pose of poses) found.push({ template, pose });
-  }
-
-  const best = found.reduce((most, { pose }) => Math.max(most, pose.belief), 0);
-  const likely = found.filter(({ pose }) => pose.belief > best - TIE);
-  const covers = likely.filter(({ template }) => template.kind === 'cover');
-  if (covers.length > 0) return readCover(image, paper, covers);
-  if (likely.length > 0) return readSheet(image, paper, likely, candidates);
+  const corners = cornersOf(frame, paper, candidates.filter(isSheaf));
+  const marked = readMarked(image, paper, corners, candidates);
+  // seen from behind, squares and ticks still make a pose, but no bubble is where it should be
+  if (marked)
+    return marked.kind === 'foreign' && !marked.looks_like ? (readMirrored(image, candidates) ?? marked) : marked;
 
   const ink = inkShare(frame, paper);
   const forms = candidates.filter((template) => !isSheaf(template));
@@ -79,7 +67,76 @@ export const readPage = (image: GrayImage, templates: readonly Template[]): Read
   }
   if (ink.paper < 0.5) return foreign('the image is too dark to hold a page');
   if (ink.share < BLANK_INK) return { kind: 'blank', flags: [] };
-  return foreign('no corner squares were found');
+  // the frame's memory is used again from here on
+  const looks = looksLikeSheet(frame, paper) ? 'sheet' : null;
+  if (corners.some(({ guesses }) => guesses.likely.length > 0)) {
+    const mirrored = readMirrored(image, candidates);
+    if (mirrored) return mirrored;
+  }
+  return foreign('no corner squares were found', looks);
+};
+
+interface FramedTemplates {
+  /** built-in sheets share one frame: it is looked for once */
+  templates: SheafTemplate[];
+  guesses: Guesses;
+}
+
+const cornersOf = (frame: Frame, paper: Paper, templates: readonly SheafTemplate[]): FramedTemplates[] => {
+  const framed = new Map<string, FramedTemplates>();
+  const cornersBy = new Map<string, Guesses>();
+  for (const template of templates) {
+    const { whole, squares } = frameKeys(template);
+    const known = framed.get(whole);
+    if (known) {
+      known.templates.push(template);
+      continue;
+    }
+    const guesses = cornersBy.get(squares) ?? findCorners(frame, paper, template);
+    cornersBy.set(squares, guesses);
+    framed.set(whole, { templates: [template], guesses });
+  }
+  return [...framed.values()];
+};
+
+/** A page with Sheaf's own marks; null when they are not there. Two squares are enough when nothing likelier is. */
+const readMarked = (
+  image: GrayImage,
+  paper: Paper,
+  corners: readonly FramedTemplates[],
+  candidates: readonly Template[],
+): Reading | null => {
+  for (const desperate of [false, true]) {
+    const found: Found[] = [];
+    for (const { templates, guesses } of corners) {
+      const poses = findPoses(image, paper, desperate ? guesses.desperate() : guesses.likely, templates[0]!);
+      for (const template of templates) for (const pose of poses) found.push({ template, pose });
+    }
+    if (found.length === 0) continue;
+    const best = found.reduce((most, { pose }) => Math.max(most, pose.belief), 0);
+    const likely = found.filter(({ pose }) => pose.belief > best - TIE);
+    const covers = likely.filter(({ template }) => template.kind === 'cover');
+    return covers.length > 0 ? readCover(image, paper, covers) : readSheet(image, paper, likely, candidates, desperate);
+  }
+  return null;
+};
+
+/** Squares without a pose may be those of a page seen from behind: then it is read from behind, and says so. */
+const readMirrored = (image: GrayImage, candidates: readonly Template[]): Reading | null => {
+  const { width, height } = image;
+  const data = image.data.slice(0, width * height);
+  for (let y = 0; y < height; y++) data.subarray(y * width, (y + 1) * width).reverse();
+  const flipped = { width, height, data };
+  const frame = shrink(flipped);
+  const paper = findPaper(frame);
+  const reading = readMarked(flipped, paper, cornersOf(frame, paper, candidates.filter(isSheaf)), candidates);
+  if (!reading || (reading.kind !== 'sheet' && reading.kind !== 'cover')) return null;
+  reading.flags.push('mirrored');
+  if (reading.kind === 'sheet') {
+    const h = reading.to_image;
+    for (let i = 0; i < 3; i++) h[i] = width * h[6 + i]! - h[i]!;
+  }
+  return reading;
 };
 
 const isSheaf = (template: Template): template is SheafTemplate => template.fiducials.type === 'squares';
@@ -102,7 +159,7 @@ const readForm = (image: GrayImage, frame: Frame, paper: Paper, forms: readonly 
   const dark = measureBubbles(image, paper, pose.toImage, bubbles, { ...pose, outline: template.outline ?? 'ellipse' });
   const expected = glyphDarkness(dark, bubbles);
   const misaligned = !pose.upright || (template.fiducials.type !== 'marks' && pose.match === 0);
-  return toReading(template, pose, dark, expected, misaligned, { text: null, inked: false }, flags);
+  return toReading(image, template, pose, dark, expected, misaligned, { text: null, inked: false }, flags);
 };
 
 interface Found {
@@ -156,7 +213,13 @@ const readCover = (image: GrayImage, paper: Paper, covers: readonly Found[]): Re
   return { kind: 'cover', task_id, qr: qr.text, orientation: pose.orientation, flags };
 };
 
-const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: readonly Template[]): Reading => {
+const readSheet = (
+  image: GrayImage,
+  paper: Paper,
+  likely: Found[],
+  candidates: readonly Template[],
+  desperate: boolean,
+): Reading => {
   const flags: PageFlag[] = [];
   const { qr, pose: upright } = readQrOf(image, paper, likely);
   const said = qr.text === null ? null : parseQr(qr.text);
@@ -167,8 +230,13 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
     if (!chosen) {
       const known = candidates.some(names);
       const name = `${said.template_id} version ${said.version}`;
-      return foreign(known ? `the page says ${name}, but its marks do not` : `the template ${name} is not known`);
+      return foreign(
+        known ? `the page says ${name}, but its marks do not` : `the template ${name} is not known`,
+        'sheet',
+      );
     }
+  } else if (desperate) {
+    return foreign('two corner squares are missing, and its QR code cannot be read', 'sheet');
   } else {
     // a sole template without a QR zone leaves nothing to guess
     const sure = likely.every(({ template }) => template.qr === null && template === likely[0]!.template);
@@ -179,7 +247,7 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
     if (!chosen) return foreign('it has corner squares, but the bubbles of no known template');
     // a guess must be beyond doubt: read by the wrong template a page is all wrong answers
     if (fitting[1] && fitting[1].match > CLEAR_LEAD * fitting[0]!.match) {
-      return foreign('its QR code cannot be read, and its bubbles fit more than one template');
+      return foreign('its QR code cannot be read, and its bubbles fit more than one template', 'sheet');
     }
   }
 
@@ -190,13 +258,15 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
     pose.residual > MISALIGNED * smallestBubble(template) ||
     (pose.ticks ?? 1) < 0.75 ||
     outlineMatch(image, paper, pose.toImage, bubbles) < WEAK_OUTLINES;
-  return toReading(template, pose, dark, blankDarkness(template), misaligned, qr, flags);
+  if (isLowContrast(image, paper, pose, template.ticks)) flags.push('low-contrast');
+  return toReading(image, template, pose, dark, blankDarkness(template), misaligned, qr, flags);
 };
 
 const smallestBubble = (template: Template): number =>
   layOut(template).bubbles.reduce((least, { width, height }) => Math.min(least, width, height), 5);
 
 const toReading = (
+  image: GrayImage,
   template: Template,
   pose: Pose,
   dark: Float64Array,
@@ -210,8 +280,9 @@ const toReading = (
   const net = netDarkness(dark, expected, levels.offset);
   if (pose.inferred !== null) flags.push('inferred-corner');
   if (misaligned) flags.push('alignment');
+  if (hasStreak(image)) flags.push('streak');
   if (Math.sqrt(Math.abs(area(pose))) * smallestBubble(template) < LOW_RESOLUTION_PX) flags.push('low-resolution');
-  const decided = fields.map((field) => decideField(field, net, levels.threshold));
+  const decided = fields.map((field) => decideField(field, net, levels.threshold, levels.spread / levels.threshold));
   return {
     kind: 'sheet',
     template_id: template.id,

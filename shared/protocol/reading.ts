@@ -56,7 +56,13 @@ export const CoverReading = v.object({
   flags: PageFlags,
 });
 export const BlankReading = v.object({ kind: v.literal('blank'), flags: PageFlags });
-export const ForeignReading = v.object({ kind: v.literal('foreign'), reason: v.string(), flags: PageFlags });
+export const ForeignReading = v.object({
+  kind: v.literal('foreign'),
+  reason: v.string(),
+  /** 'sheet' when it is full of bubbles: a damaged sheet, and not a cover whose group would be lost */
+  looks_like: v.optional(v.nullable(v.picklist(['sheet']))),
+  flags: PageFlags,
+});
 
 export const Reading = v.variant('kind', [SheetReading, CoverReading, BlankReading, ForeignReading]);
 export type Reading = v.InferOutput<typeof Reading>;
