@@ -121,8 +121,8 @@ export const decideGroup = (
   return { marked, margin: erased || !sure ? 0 : margin, flags };
 };
 
-/** What was observed on worn sheets that the rules were not tuned on: doubtful fields are wrong one time in 60 and those
- *  near a limit one time in 3,000. Never 1: nothing is certain. */
+/** An ordering, not yet a calibration: doubtful fields were wrong about one time in 60 on a few worn sheets, the other
+ *  steps are estimates, to be fitted on a corpus that the rules were not tuned on. Never 1: nothing is certain. */
 const confidenceOf = (margin: number): number => {
   const error = margin === 0 ? 1 / 60 : margin < 0.1 ? 3e-4 : margin < 0.3 ? 3e-5 : 5e-6;
   return Math.round((1 - error) * 1e6) / 1e6;
