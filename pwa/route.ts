@@ -17,7 +17,18 @@ export type Route =
 /** What one of each is called: `id` is null while it is made. */
 const ONE = { keys: 'key', tasks: 'task', users: 'user' } as const;
 
+/** What the address bar holds may be typed by hand. */
+const isEncoded = (path: string): boolean => {
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
 export function parseRoute(path: string): Route {
+  if (!isEncoded(path)) return { screen: 'nowhere', path };
   const batch = /^\/batches\/([^/]+)\/?$/.exec(path)?.[1];
   if (batch !== undefined) return { screen: 'batch', id: decodeURIComponent(batch) };
   const [, place, id] = /^\/(keys|tasks|users)\/([^/]+)\/?$/.exec(path) ?? [];

@@ -11,7 +11,8 @@ const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code
 /** Makes the data folder when it is missing. Asks by writing: permission bits do not tell of a read-only disk. */
 export function needWritableFolder(dataDir: string): void {
   try {
-    fs.mkdirSync(dataDir, { recursive: true });
+    // Scans and password hashes are nobody else's business on this machine.
+    fs.mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     const probe = path.join(dataDir, `.writable-${process.pid}`);
     fs.writeFileSync(probe, '');
     fs.unlinkSync(probe);

@@ -89,6 +89,8 @@ async function takeDataFolder(dataDir: string): Promise<DataLock> {
 }
 
 async function run(config: Config, env: NodeJS.ProcessEnv, { role, demo, exit }: Options): Promise<number> {
+  // What this and its children write is for this user alone: scans, answers, password hashes.
+  process.umask(0o077);
   const interrupts = listenForInterrupts();
   /** what has been started, undone from the last to the first */
   const undo: (() => void | Promise<void>)[] = [];

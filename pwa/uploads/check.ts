@@ -11,12 +11,15 @@ export interface Complaints {
 const startsWith = (bytes: Uint8Array, magic: readonly number[]): boolean =>
   magic.every((byte, i) => bytes[i] === byte);
 
-/** Magic numbers: PKWARE APPNOTE 4.3.7 and 4.3.16; JFIF/EXIF SOI; PNG 5.2; TIFF 6.0 section 2; PDF 7.5.2. */
-export function kindOf(head: Uint8Array): 'zip' | 'empty-zip' | 'jpeg' | 'png' | 'tiff' | 'pdf' | 'unknown' {
+/** Magic numbers: PKWARE APPNOTE 4.3.7 and 4.3.16; JFIF/EXIF SOI; PNG 5.2; RFC 9649 2.4; TIFF 6.0 section 2;
+ *  PDF 7.5.2. The first 12 bytes are enough. */
+export function kindOf(head: Uint8Array): 'zip' | 'empty-zip' | 'jpeg' | 'png' | 'webp' | 'tiff' | 'pdf' | 'unknown' {
   if (startsWith(head, [0x50, 0x4b, 0x03, 0x04])) return 'zip';
   if (startsWith(head, [0x50, 0x4b, 0x05, 0x06])) return 'empty-zip';
   if (startsWith(head, [0xff, 0xd8, 0xff])) return 'jpeg';
   if (startsWith(head, [0x89, 0x50, 0x4e, 0x47])) return 'png';
+  if (startsWith(head, [0x52, 0x49, 0x46, 0x46]) && startsWith(head.subarray(8), [0x57, 0x45, 0x42, 0x50]))
+    return 'webp';
   if (startsWith(head, [0x49, 0x49, 0x2a, 0x00]) || startsWith(head, [0x4d, 0x4d, 0x00, 0x2a])) return 'tiff';
   if (startsWith(head, [0x25, 0x50, 0x44, 0x46])) return 'pdf';
   return 'unknown';
@@ -47,9 +50,10 @@ async function checkZip(files: readonly File[]): Promise<string | undefined> {
 async function checkImages(files: readonly File[]): Promise<string | undefined> {
   for (const file of files) {
     if (file.size === 0) return `${file.name} is empty.`;
-    const kind = kindOf(await bytesOf(file.slice(0, 8)));
+    const kind = kindOf(await bytesOf(file.slice(0, 12)));
     if (kind === 'zip' || kind === 'empty-zip') return `${file.name} is a ZIP file. Choose a ZIP strategy for it.`;
-    if (kind === 'unknown') return `${file.name} is not an image. JPG, PNG, TIFF and PDF can be read.`;
+    if (kind === 'pdf') return `${file.name} is a PDF, which cannot be read yet. Export its pages as JPG, PNG or TIFF.`;
+    if (kind === 'unknown') return `${file.name} is not an image. JPG, PNG, WebP and TIFF can be read.`;
   }
   return undefined;
 }

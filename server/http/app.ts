@@ -57,7 +57,10 @@ export function createApp(deps: AppDeps): { app: Express; routes: Routes } {
     res.json({ ok: true });
   });
   app.use('/api', (req) =>
-    refuse('NOT_FOUND', `There is no ${req.method} ${req.originalUrl.split('?')[0]}. The README names the routes.`),
+    refuse(
+      'NOT_FOUND',
+      `There is no ${req.method} ${req.originalUrl.split('?')[0]}. Check the path; docs/protocol.md has the upload routes.`,
+    ),
   );
   webRoutes(app, deps.webDir);
   app.use(problems(deps.report));

@@ -61,10 +61,22 @@ const newest = (tx: Tx, key_id: string) =>
     .forUpdate()
     .executeTakeFirst();
 
+/** A key of another centre gets no new version from whoever guesses its id. */
+async function needVisible(tx: Tx, user: User, key_id: string): Promise<void> {
+  const known = await tx
+    .selectFrom('answer_keys')
+    .select('key_id')
+    .where('key_id', '=', key_id)
+    .where(visibleKey(user))
+    .executeTakeFirst();
+  if (!known) refuse('CONFLICT', `There is an answer key ${key_id} of another centre. Choose another id.`);
+}
+
 /** A new key, or the next version of one, as a draft. What is the newest version already is answered as it is. */
 export async function createKey(db: Database, user: User, key_id: string, content: KeyContent): Promise<KeyAnswer> {
   return db.write(async (tx) => {
     const last = await newest(tx, key_id);
+    if (last) await needVisible(tx, user, key_id);
     const text = JSON.stringify(content);
     if (last?.content === text) return answer(last);
     if (last?.state === 'draft') {

@@ -52,7 +52,11 @@ export const BatchScreen = ({ id }: { id: string }) => {
       <TrueAt at={detail?.true_at ?? row?.true_at} />
       {!detail && (
         <Empty title={row ? 'The details of this batch are not on this tablet yet.' : 'This batch is not known here.'}>
-          <p>They are fetched as soon as the server can be reached.</p>
+          <p>
+            {row
+              ? 'They are fetched as soon as the server can be reached.'
+              : 'If it is one of yours, it appears here as soon as the server can be reached.'}
+          </p>
         </Empty>
       )}
       {detail && (

@@ -64,6 +64,8 @@ export function sentence(detail: BatchDetail, items: BatchProgress | undefined):
       return `All ${sheets(detail.total_sheets)} were read${time}.${doubt}`;
     }
     case 'completed_with_errors':
+      if (detail.failed_sheets === 0)
+        return `All ${sheets(detail.total_sheets)} were read, but some stand behind no readable cover: a person must place them.`;
       return `${count(detail.total_sheets - detail.failed_sheets)} of ${sheets(detail.total_sheets)} were read; ${count(detail.failed_sheets)} failed and ${detail.failed_sheets === 1 ? 'is' : 'are'} listed first below.`;
     case 'failed':
       return `It stopped: ${(detail.error_details ?? detail.message).replace(/\.+$/, '')}.`;

@@ -27,7 +27,7 @@ const STRATEGIES: { value: Strategy; icon: IconName; title: string; words: strin
     value: 'images',
     icon: 'images',
     title: 'Images for one task',
-    words: 'Single pages as JPG, PNG, TIFF or PDF.',
+    words: 'Single pages as JPG, PNG, WebP or TIFF.',
   },
 ];
 
@@ -172,7 +172,7 @@ export const NewBatchScreen = ({ me }: { me: Me }) => {
             class="off-screen"
             tabIndex={-1}
             aria-label={zip ? 'ZIP file' : 'Images'}
-            accept={zip ? '.zip,application/zip' : 'image/jpeg,image/png,image/tiff,application/pdf,.tif,.tiff,.pdf'}
+            accept={zip ? '.zip,application/zip' : 'image/jpeg,image/png,image/webp,image/tiff,.tif,.tiff'}
             multiple={!zip}
             onChange={(event) => pick([...(event.currentTarget.files ?? [])])}
           />
