@@ -142,6 +142,11 @@ async function stream(req: Request, res: Response, { db, feeds, closing }: Strea
       res.end();
       return;
     }
+  } else if (!wanted.ended || wanted.from < wanted.newest - LAST_WORDS) {
+    // Of the snapshots that were missed only the newest counts; the events that were missed follow. There is none after
+    // the last words.
+    const now = await snapshot(db, wanted.batchId);
+    if (now) say('batch.progress', now);
   }
   const unwatch = feeds.watch(wanted.batchId, at, sink);
   timers.push(setInterval(() => say('heartbeat', { time: new Date().toISOString() }), HEARTBEAT_MS));
