@@ -272,6 +272,12 @@ describe('one batch, watched by several', () => {
 
   test('[T1] every id that was given out can be resumed from', async () => {
     const given = steady.flatMap(({ id }) => (id === null ? [] : [id]));
+    // A newcomer at the finished batch who was cut on any event still hears how it ended.
+    for (const { id, type } of await watch(upload.batch_id)) {
+      if (type === 'complete') break;
+      const rest = await watch(upload.batch_id, { from: id! });
+      expect(rest.at(-1)?.type, `after ${type} ${id}`).toBe('complete');
+    }
     // A dozen of them, spread over the whole; the last is the 204 above.
     for (const id of given.slice(0, -1).filter((_, i) => i % Math.ceil(given.length / 12) === 0)) {
       const after = Number(id.split('.')[0]);

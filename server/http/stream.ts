@@ -135,6 +135,8 @@ async function stream(req: Request, res: Response, { db, feeds, closing }: Strea
       if (told.length > 0 && !sink.logged(told)) await sink.drained();
       at = last.seq;
     }
+    // Cut off here, a client must still get the last words when it comes back.
+    if (wanted.ended) at = Math.min(at, Math.max(0, wanted.newest - LAST_WORDS));
     const now = await snapshot(db, wanted.batchId);
     if (now) say('batch.progress', now);
     if (wanted.ended) {
