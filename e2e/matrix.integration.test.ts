@@ -398,6 +398,7 @@ test('every route that is registered has a row, and every row a route', async ()
     wake: () => undefined,
     secret,
     forget: () => undefined,
+    thumbnail: async (bytes) => bytes,
     leases: createLeases(db, 'matrix'),
     quota: { user: null, centre: null },
     report,

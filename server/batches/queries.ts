@@ -50,6 +50,7 @@ const row = (batch: BatchesTable, uploaded_by: string): BatchRow => ({
   status: batch.status as BatchStatus,
   task_id: batch.task_id,
   uploaded_by,
+  centre: batch.centre_id,
   size: batch.size,
   total_sheets: batch.total_pages - batch.covers,
   processed_sheets: batch.done_pages - batch.covers,
@@ -160,12 +161,23 @@ const groupId = (batch: BatchesTable, index: number): string => `${batch.batch_n
 export async function listGroups(db: Database, batch: BatchesTable): Promise<GroupRow[]> {
   const groups = await db.sql
     .selectFrom('sheet_groups')
-    .selectAll()
+    .leftJoin('tasks', 'tasks.task_id', 'sheet_groups.task_id')
+    .selectAll('sheet_groups')
+    .select(['exam_id as exam', 'centre_id as centre', 'template_id', 'key_id', 'expected_count'])
     .where('batch_id', '=', batch.batch_id)
     .orderBy('group_index')
     .execute();
+  const scored = await db.sql
+    .selectFrom('results')
+    .innerJoin('pages', 'pages.sheet_id', 'results.sheet_id')
+    .select(['group_index', (eb) => eb.fn.max('key_version').as('key_version')])
+    .where('pages.batch_id', '=', batch.batch_id)
+    .groupBy('group_index')
+    .execute();
+  const versions = new Map(scored.map(({ group_index, key_version }) => [group_index, key_version]));
   return groups.map(({ batch_id: _, group_index, suspicion, confirmed_key: __, ...group }) => ({
     ...group,
+    key_version: versions.get(group_index) ?? null,
     group_id: groupId(batch, group_index),
     index: group_index,
     state: group.state as GroupRow['state'],
