@@ -44,13 +44,14 @@ async function pullKeys({ user, api, session, now }: PullDeps): Promise<Answer<n
       before?.row.edited_at === row.edited_at &&
       before.row.published === row.published &&
       before.row.draft === row.draft;
-    let fresh = before && same ? { newest: before.newest, versions: before.versions } : null;
+    let fresh =
+      before?.names && same ? { newest: before.newest, versions: before.versions, names: before.names } : null;
     if (!fresh) {
       const newest = await session.ask((token) => api.key(token, key_id));
       if (newest.kind !== 'ok') return newest;
       const versions = await session.ask((token) => api.keyVersions(token, key_id));
       if (versions.kind !== 'ok') return versions;
-      fresh = { newest: newest.value, versions: versions.value.items };
+      fresh = { newest: newest.value, versions: versions.value.items, names: versions.value.names };
     }
     const kept = { key_id, row, ...fresh, true_at: now() };
     await write(user, ['keys'], (tx) => tx.objectStore('keys').put(kept));
