@@ -1,53 +1,8 @@
-// The worker that looks into a batch before it is sent: unpacks a page, decodes it, and reads it with the engine that the
-// server has. One page at a time; whoever asks decides how many workers there are.
+// The worker that looks into a batch before it is sent. One page at a time; whoever asks decides how many workers there are.
 import { expose } from 'comlink';
-import type { GrayImage } from '../../shared/omr/image.ts';
-import { readPage } from '../../shared/omr/read-page.ts';
-import type { Reading } from '../../shared/protocol/reading.ts';
-import { BUILT_IN } from '../../shared/template/built-in.ts';
-import { type BlobEntry, readEntry, readZipEntries } from '../preview/zip-blob.ts';
+import { lookAtPage } from '../preview/page.ts';
+import { readZipEntries } from '../preview/zip-blob.ts';
 
-const THUMB_PX = 120;
-
-/** Green, as the server takes it: close to luminance, and red ink stays dark. Colour profiles are left alone there too. */
-async function decode(file: Blob): Promise<{ bitmap: ImageBitmap; gray: GrayImage }> {
-  const bitmap = await createImageBitmap(file, { colorSpaceConversion: 'none', imageOrientation: 'from-image' });
-  const { width, height } = bitmap;
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext('2d', { willReadFrequently: true, alpha: false });
-  if (!context) throw new Error('this browser draws nothing in workers');
-  context.drawImage(bitmap, 0, 0);
-  const { data: rgba } = context.getImageData(0, 0, width, height);
-  const data = new Uint8Array(width * height);
-  for (let i = 0; i < data.length; i++) data[i] = rgba[4 * i + 1] ?? 0;
-  return { bitmap, gray: { width, height, data } };
-}
-
-async function thumbnail(bitmap: ImageBitmap): Promise<Blob> {
-  const height = Math.max(1, Math.round((bitmap.height / bitmap.width) * THUMB_PX));
-  const canvas = new OffscreenCanvas(THUMB_PX, height);
-  canvas.getContext('2d')?.drawImage(bitmap, 0, 0, THUMB_PX, height);
-  return canvas.convertToBlob({ type: 'image/jpeg', quality: 0.7 });
-}
-
-const previewer = {
-  entries: (file: Blob): Promise<BlobEntry[] | null> => readZipEntries(file),
-  /** `entry` null: the file is the page. A thumbnail comes with what a person may want to look at. */
-  async look(file: Blob, entry: BlobEntry | null): Promise<{ reading: Reading; thumb: Blob | null }> {
-    let bitmap: ImageBitmap | null = null;
-    try {
-      const page = entry ? await readEntry(file, entry) : file;
-      const decoded = await decode(page);
-      bitmap = decoded.bitmap;
-      const reading = readPage(decoded.gray, BUILT_IN);
-      return { reading, thumb: reading.kind === 'sheet' && reading.orientation === 0 ? null : await thumbnail(bitmap) };
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      return { reading: { kind: 'foreign', reason, looks_like: null, flags: [] }, thumb: null };
-    } finally {
-      bitmap?.close();
-    }
-  },
-};
+const previewer = { entries: readZipEntries, look: lookAtPage };
 export type Previewer = typeof previewer;
 expose(previewer);
