@@ -185,7 +185,7 @@ export async function readDirectory(bytes: LandedBytes): Promise<ZipDirectory> {
     return {
       ok: false,
       code: 'ZIP_WITHOUT_IMAGES',
-      reason: `it holds ${others ? `${held}, but ` : ''}no JPG, PNG, TIFF or WebP. Put the scans in it and send it again`,
+      reason: `it holds ${others ? `${held}, but ` : ''}no JPG, PNG, TIFF, WebP or PDF. Put the scans in it and send it again`,
     };
   }
   boundEntries(images, starts, directoryAt);
