@@ -1,4 +1,4 @@
-// One tail a watched batch: it reads new events from SQL once, when Redis pokes or a second has passed, at most four times
+// One tail a watched batch: it reads new events from SQL once, when Redis pokes or a second has passed, at most five times
 // a second, and hands the same bytes to every stream of this process that has come as far. A stream that is behind, or was
 // slow to take its bytes, catches up from SQL by itself, so a slow client never slows the batch nor its neighbours.
 import type { StreamEventType } from '../../shared/protocol/stream.ts';
@@ -9,7 +9,9 @@ import { snapshot } from './snapshot.ts';
 /** Without a poke: Redis may be away. */
 const POLL_MS = 1000;
 /** What happens within one tick goes out in one write. */
-const TICK_MS = 250;
+const TICK_MS = 200;
+/** At most four snapshots a second. */
+const SNAPSHOT_MS = 250;
 /** A snapshot at least this often while nothing happens. */
 const QUIET_MS = 5000;
 const EVENTS_AT_ONCE = 500;
@@ -72,6 +74,8 @@ interface Tail {
   again: boolean;
   flushedAt: number;
   saidAt: number;
+  /** something has come since the last snapshot */
+  owed: boolean;
   poked: NodeJS.Timeout | null;
   poll: NodeJS.Timeout;
 }
@@ -122,10 +126,14 @@ export function createFeeds(db: Database, report: (error: unknown) => void) {
         tail.flushedAt = Date.now();
         const after = tail.newest;
         const events = upToLastWord(await readTold(db, batchId, after, EVENTS_AT_ONCE));
-        const due = events.length > 0 || Date.now() - tail.saidAt >= QUIET_MS;
+        tail.owed ||= events.length > 0;
         const ends = events.some(isLastWord);
+        const due = Date.now() - tail.saidAt >= (tail.owed ? SNAPSHOT_MS : QUIET_MS);
         const now = due && !ends ? await snapshot(db, batchId) : null;
-        if (now) tail.saidAt = Date.now();
+        if (now) {
+          tail.saidAt = Date.now();
+          tail.owed = false;
+        } else if (tail.owed && !ends) poke(batchId);
         tail.newest = events.at(-1)?.seq ?? after;
         tail.again ||= events.length === EVENTS_AT_ONCE || ends;
         hand(batchId, tail, after, events, now && JSON.stringify(now));
@@ -177,6 +185,7 @@ export function createFeeds(db: Database, report: (error: unknown) => void) {
       again: false,
       flushedAt: 0,
       saidAt: Date.now(),
+      owed: false,
       poked: null,
       poll: setInterval(() => {
         if (Date.now() - tail.flushedAt >= POLL_MS) void flush(batchId, tail);
