@@ -1,7 +1,7 @@
 // One open stream of events (text/event-stream): its head, its heartbeat, the words before it is hung up, and how to wait
 // for a client that takes no bytes. What goes through it is stream.ts' and events.ts'.
 import type { Request, Response } from 'express';
-import type { StreamEventType } from '../../shared/protocol/stream.ts';
+import type { AppEventType } from '../../shared/protocol/stream.ts';
 import { frame, nextSignal } from '../progress/feeds.ts';
 
 const HEARTBEAT_MS = 15_000;
@@ -15,7 +15,7 @@ export interface Line {
   /** false when the client is not taking bytes right now */
   write(text: string | Buffer): boolean;
   /** Says something that is not in the log; its id resumes after the last event that is. */
-  say(type: StreamEventType, data: unknown): boolean;
+  say(type: AppEventType, data: unknown): boolean;
   isFull(): boolean;
   /** when bytes flow again, or nobody is there any more */
   drained(): Promise<void>;
@@ -49,8 +49,7 @@ export function openLine(req: Request, res: Response, { at, expiresAt, closing }
     hangUp = resolve;
   });
   res.on('close', hangUp);
-  const say = (type: StreamEventType, data: unknown): boolean =>
-    res.write(frame(type, `${at()}.${nextSignal()}`, data));
+  const say = (type: AppEventType, data: unknown): boolean => res.write(frame(type, `${at()}.${nextSignal()}`, data));
   const endWith = (type: 'reauth' | 'shutdown', reason: string) => (): void => {
     say(type, { reason });
     hangUp();

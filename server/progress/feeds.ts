@@ -1,7 +1,7 @@
 // One tail a watched batch: it reads new events from SQL once, when Redis pokes or a second has passed, at most five times
 // a second, and hands the same bytes to every stream of this process that has come as far. A stream that is behind, or was
 // slow to take its bytes, catches up from SQL by itself, so a slow client never slows the batch nor its neighbours.
-import type { StreamEventType } from '../../shared/protocol/stream.ts';
+import type { AppEventType } from '../../shared/protocol/stream.ts';
 import type { Database } from '../adapters/database.ts';
 import { isLastWord, readTold, type Told } from './log.ts';
 import { snapshot } from './snapshot.ts';
@@ -17,7 +17,7 @@ const QUIET_MS = 5000;
 const EVENTS_AT_ONCE = 500;
 
 /** One event as it goes over the wire; the data is JSON and so has no line breaks. */
-export const frame = (type: StreamEventType, id: string, data: unknown): string =>
+export const frame = (type: AppEventType, id: string, data: unknown): string =>
   `event: ${type}\nid: ${id}\ndata: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`;
 
 let signals = 0;
