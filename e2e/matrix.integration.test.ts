@@ -24,6 +24,7 @@ import { type Client, signIn } from '../server/cli/client.ts';
 import { createApp } from '../server/http/app.ts';
 import { createAnnounce } from '../server/progress/announce.ts';
 import { createFeeds } from '../server/progress/feeds.ts';
+import { createRoster } from '../server/progress/roster.ts';
 import { openBlobs } from '../server/uploads/blobs.ts';
 import { createLeases } from '../server/uploads/leases.ts';
 import { uploadToken } from '../server/uploads/open.ts';
@@ -349,6 +350,7 @@ const BODIES: Partial<Record<RouteKey, (named: Named) => object | Promise<object
     base_rev: 1,
   }),
   'PATCH /api/tasks/:task_id': () => ({ base_rev: 1, expected_count: 3 }),
+  'POST /api/batches/:batch_id/groups/:group_id/settle': () => ({ what: 'set-aside' }),
   'POST /api/batches/:batch_id/groups/:group_id/confirm-key': () => ({ reason: 'looked at' }),
   'POST /api/users/:user_id/password': () => ({ password: PASSWORD, must_change_password: false }),
 };
@@ -399,10 +401,12 @@ test('every route that is registered has a row, and every row a route', async ()
     secret,
     forget: () => undefined,
     thumbnail: async (bytes) => bytes,
+    touch: () => undefined,
     leases: createLeases(db, 'matrix'),
     quota: { user: null, centre: null },
     report,
     feeds: createFeeds(db, report),
+    roster: createRoster(db, report),
     closing: new AbortController().signal,
     sessions: createSessions(db, secret),
     webDir: sheaf.dataDir,

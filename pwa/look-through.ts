@@ -2,6 +2,7 @@
 // good when it is told to, and rests while nobody looks at the app.
 import { signal } from '@preact/signals';
 import { type Remote, wrap } from 'comlink';
+import { needsServer } from '../shared/scan-names.ts';
 import { type Looked, lookedFrom, twinsOf } from './preview/look-at.ts';
 import type { BlobEntry } from './preview/zip-blob.ts';
 import type { Previewer } from './workers/previewer.ts';
@@ -76,7 +77,9 @@ export function lookThrough(files: readonly File[], zip: boolean) {
     const first = start();
     const [only] = files;
     const entries = zip && only ? await first.entries(only) : null;
-    if (zip && !entries) {
+    // One of these may hold several pages, and no browser opens them.
+    const names = entries ? entries.map(({ name }) => name) : files.map(({ name }) => name);
+    if ((zip && !entries) || names.some(needsServer)) {
       progress.value = { ...progress.value, state: 'not-readable' };
       return;
     }

@@ -175,14 +175,43 @@ export async function listGroups(db: Database, batch: BatchesTable): Promise<Gro
     .groupBy('group_index')
     .execute();
   const versions = new Map(scored.map(({ group_index, key_version }) => [group_index, key_version]));
-  return groups.map(({ batch_id: _, group_index, suspicion, confirmed_key: __, ...group }) => ({
-    ...group,
-    key_version: versions.get(group_index) ?? null,
-    group_id: groupId(batch, group_index),
-    index: group_index,
-    state: group.state as GroupRow['state'],
-    suspicion: suspicion === null ? null : (JSON.parse(suspicion) as { message: string }).message,
-  }));
+  const said = await db.sql
+    .selectFrom('settlements')
+    .select(['first_page', 'what'])
+    .where('batch_id', '=', batch.batch_id)
+    .orderBy('first_page')
+    .execute();
+  const tasks = [...new Set(groups.flatMap(({ task_id }) => task_id ?? []))];
+  const others = tasks.length
+    ? await db.sql
+        .selectFrom('sheet_groups')
+        .innerJoin('batches', 'batches.batch_id', 'sheet_groups.batch_id')
+        .select('sheet_groups.task_id')
+        .distinct()
+        .where('sheet_groups.task_id', 'in', tasks)
+        .where('sheet_groups.batch_id', '!=', batch.batch_id)
+        .where('deleted_at', 'is', null)
+        .execute()
+    : [];
+  const elsewhere = new Set(others.map(({ task_id }) => task_id));
+  const words = (from: number, to = batch.total_pages) =>
+    said.find(({ first_page }) => first_page >= from && first_page < to)?.what;
+  const seen = new Set<string | null>([null]);
+  return groups.map(({ batch_id: _, group_index, suspicion, confirmed_key: __, ...group }) => {
+    const notes: GroupRow['notes'] = seen.has(group.task_id) && group.task_id !== null ? ['same-task'] : [];
+    if (group.task_id !== null && elsewhere.has(group.task_id)) notes.push('other-files');
+    seen.add(group.task_id);
+    return {
+      ...group,
+      key_version: versions.get(group_index) ?? null,
+      group_id: groupId(batch, group_index),
+      index: group_index,
+      state: group.state as GroupRow['state'],
+      settled: (words(group.first_page, groups[group_index + 1]?.first_page) as GroupRow['settled']) ?? null,
+      notes,
+      suspicion: suspicion === null ? null : (JSON.parse(suspicion) as { message: string }).message,
+    };
+  });
 }
 
 /** Pages that are sheets, or may be: covers and blank pages are not. */
@@ -191,7 +220,7 @@ const sheetsOf = (db: Database, batch: BatchesTable) =>
     .selectFrom('pages')
     .leftJoin('results', 'results.sheet_id', 'pages.sheet_id')
     .where('pages.batch_id', '=', batch.batch_id)
-    .where((eb) => eb.or([eb('kind', 'is', null), eb('kind', '=', 'sheet')]));
+    .where((eb) => eb.or([eb('kind', 'is', null), eb('kind', 'in', ['sheet', 'damaged-sheet'])]));
 
 const SHEET_STATES = { waiting: ['waiting', 'reading'], read: ['done'], failed: ['failed'] } as const;
 

@@ -10,6 +10,7 @@ import { listFor, type MarkedScore, type Scorer, scorer } from '../../shared/sco
 import { type Detector, detector, type KeyList, listsOf, type Suspicion } from '../../shared/scoring/wrong-key.ts';
 import type { Database, MarksTable, ResultsTable, Tx } from '../adapters/database.ts';
 import { audit } from '../audit.ts';
+import { isByHand } from '../batches/grouping.ts';
 import { hasEnded } from '../batches/life.ts';
 import { scopeOf, tellChanges } from '../changes.ts';
 
@@ -95,6 +96,8 @@ export interface GroupToScore {
 }
 export interface SheetToScore {
   sheet_id: number;
+  /** the sheet it is, as it was read */
+  template_id: string | null;
   group_index: number | null;
   task_id: string | null;
   marks: Marks;
@@ -114,17 +117,33 @@ export interface StoredSuspicion {
 /** Everything that scoring a batch needs besides its sheets. */
 export interface Keyring {
   keys: Map<string, KeyVersion | null>;
+  /** the template each task's sheets are printed from */
+  templates: Map<string, string>;
   alternatives: KeyVersion[];
 }
 export async function keyring(db: Reader, taskIds: readonly string[]): Promise<Keyring> {
-  return { keys: await keysOf(db, taskIds), alternatives: await alternativesOf(db, taskIds) };
+  const tasks = taskIds.length
+    ? await db.selectFrom('tasks').select(['task_id', 'template_id']).where('task_id', 'in', taskIds).execute()
+    : [];
+  return {
+    keys: await keysOf(db, taskIds),
+    templates: new Map(tasks.map(({ task_id, template_id }) => [task_id, template_id])),
+    alternatives: await alternativesOf(db, taskIds),
+  };
 }
+
+/** A sheet whose own QR code, or whose bubbles, say that it is another than its task's: no key of that task is for it. */
+const isOfOtherTemplate = ({ task_id, template_id }: SheetToScore, { templates }: Keyring): boolean => {
+  const expected = task_id === null ? undefined : templates.get(task_id);
+  return expected !== undefined && template_id !== null && expected !== template_id;
+};
 
 /** The detector over a batch's sheets, and which list scores each of them. */
 export async function detectIn(
   sheets: readonly SheetToScore[],
-  { keys, alternatives }: Keyring,
+  ring: Keyring,
 ): Promise<{ judging: Detector; lists: (KeyList & { key: KeyVersion; variant: string })[] }> {
+  const { keys, alternatives } = ring;
   const all = new Map<string, KeyVersion>();
   for (const key of [...keys.values(), ...alternatives]) if (key) all.set(nameOfKey(key), key);
   const lists = [...all.values()].flatMap((key) =>
@@ -139,7 +158,7 @@ export async function detectIn(
   const judging = detector(lists);
   for (const [i, sheet] of sheets.entries()) {
     if (i % SHEETS_A_TURN === 0) await nextTurn();
-    const key = sheet.task_id === null ? null : (keys.get(sheet.task_id) ?? null);
+    const key = sheet.task_id === null || isOfOtherTemplate(sheet, ring) ? null : (keys.get(sheet.task_id) ?? null);
     const { list } = listFor(key?.content ?? null, sheet.marks.variant);
     const at = key && list !== null ? (index.get(`${nameOfKey(key)} ${list}`) ?? -1) : -1;
     judging.add({ id: sheet.sheet_id, group: sheet.group_index ?? -1, list: at, values: sheet.marks.values });
@@ -173,10 +192,12 @@ export async function scoreBatch(
   }
   const scorers = new Map<KeyVersion | null, Scorer>();
   const results: ScoredBatch['results'] = [];
-  for (const [i, { sheet_id, task_id, marks }] of sheets.entries()) {
+  for (const [i, sheet] of sheets.entries()) {
+    const { sheet_id, task_id, marks } = sheet;
     if (i % SHEETS_A_TURN === 0) await nextTurn();
+    const other = isOfOtherTemplate(sheet, ring);
     const known = task_id !== null && ring.keys.has(task_id);
-    const key = (task_id !== null && ring.keys.get(task_id)) || null;
+    const key = (!other && task_id !== null && ring.keys.get(task_id)) || null;
     let by = scorers.get(key);
     if (!by) {
       by = scorer(key?.content ?? null);
@@ -188,16 +209,16 @@ export async function scoreBatch(
       task_id,
       key_id: key?.key_id ?? null,
       key_version: key?.version ?? null,
-      ...columnsOf(scored, held.has(sheet_id), known),
+      ...columnsOf(scored, held.has(sheet_id), other ? 'other-template' : known ? 'no-key' : 'no-task'),
     });
   }
   return { results, suspicions };
 }
 
-function columnsOf(scored: MarkedScore, held: boolean, knownTask: boolean) {
+function columnsOf(scored: MarkedScore, held: boolean, whyNoKey: Unscored) {
   const { unscored, ...columns } = scored;
   if (!held || unscored !== null) {
-    const why: Unscored | null = unscored === 'no-key' && !knownTask ? 'no-task' : unscored;
+    const why: Unscored | null = unscored === 'no-key' ? whyNoKey : unscored;
     return { ...columns, unscored: why };
   }
   const why: Unscored = 'suspect-key';
@@ -232,7 +253,8 @@ export async function sheetsToScore(
       .selectFrom('marks')
       .innerJoin('pages', 'pages.sheet_id', 'marks.sheet_id')
       .selectAll('marks')
-      .select(['group_index', 'task_id'])
+      .innerJoin('readings', 'readings.sheet_id', 'marks.sheet_id')
+      .select(['group_index', 'task_id', 'template_id'])
       .where('marks.sheet_id', '>', after)
       .where('marks.sheet_id', '<', (batch.batch_no + 1) * 1_000_000)
       .where('kind', '=', 'sheet')
@@ -242,8 +264,8 @@ export async function sheetsToScore(
     const last = rows.at(-1);
     if (!last) break;
     after = last.sheet_id;
-    for (const { group_index, task_id, ...row } of rows) {
-      sheets.push({ sheet_id: row.sheet_id, group_index, task_id, marks: marksFromRow(row) });
+    for (const { group_index, task_id, template_id, ...row } of rows) {
+      sheets.push({ sheet_id: row.sheet_id, template_id, group_index, task_id, marks: marksFromRow(row) });
     }
     await nextTurn();
   }
@@ -317,7 +339,7 @@ export async function replaceResults(
     const suspicion = suspicions.get(group_index);
     const open = task_id !== null && !known.keys.has(task_id) ? 'no-task' : 'ok';
     // What is held for its cover stays so; all else follows from task and key.
-    const next = ['no-cover', 'unreadable-cover'].includes(state) ? state : suspicion ? 'suspect-key' : open;
+    const next = isByHand(state) ? state : suspicion ? 'suspect-key' : open;
     const text = suspicion ? JSON.stringify(suspicion) : null;
     const done = await tx
       .updateTable('sheet_groups')

@@ -318,6 +318,8 @@ const GROUP_STATES = {
   'no-cover': 'beforeFirst',
   'unreadable-cover': 'coverUnread',
   'no-task': 'taskUnknown',
+  'maybe-cover': 'maybeCover',
+  'set-aside': 'setAside',
 } as const;
 
 const Groups = ({ rows }: { rows: GroupRow[] | undefined }) => {

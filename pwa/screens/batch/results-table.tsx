@@ -123,6 +123,7 @@ export const ResultsTable = ({
 const REASONS = {
   'no-task': 'noTaskReason',
   'no-key': 'noKeyReason',
+  'other-template': 'otherTemplate',
   'variant-unread': 'variantUnread',
   'variant-unknown': 'variantUnknown',
   'suspect-key': 'suspectKey',
