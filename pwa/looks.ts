@@ -33,6 +33,11 @@ export async function applyLooks(): Promise<void> {
     document.documentElement.lang = code;
     document.documentElement.dir = LANGUAGES[code].dir;
   });
+  // Another tab of this device has chosen otherwise.
+  addEventListener('storage', ({ key, newValue }) => {
+    if (key === THEME) applyTheme();
+    if (key === LANGUAGE && isLanguage(newValue)) speak(newValue).catch(() => {});
+  });
   const kept = localStorage.getItem(LANGUAGE) ?? navigator.language.split('-')[0];
   if (isLanguage(kept) && kept !== 'en') await speak(kept).catch(() => {});
 }

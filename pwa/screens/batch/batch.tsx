@@ -90,7 +90,7 @@ export const BatchScreen = ({ id, me }: { id: string; me: Me }) => {
           <StageStrip detail={detail} now={now} />
           <Facts detail={detail} items={items} groups={groups?.items ?? []} now={now} />
           <div class="two-panels">
-            <ItemFeed rows={feed} onSheet={setSheet} />
+            <ItemFeed rows={feed} alive={!ENDED.includes(detail.status)} onSheet={setSheet} />
             <ActivityLog events={log?.events} startedAt={detail.created_at} />
           </div>
           <Groups rows={groups?.items} />

@@ -11,18 +11,29 @@ import { batchWords } from './words.ts';
 const ROW_PX = 44;
 const WHY_PX = 56;
 
-export const ItemFeed = ({ rows, onSheet }: { rows: readonly FeedRow[]; onSheet: (sheetId: string) => void }) => {
+export const ItemFeed = ({
+  rows,
+  alive,
+  onSheet,
+}: {
+  rows: readonly FeedRow[];
+  /** more may come */
+  alive: boolean;
+  onSheet: (sheetId: string) => void;
+}) => {
   const t = batchWords();
   const box = useRef<HTMLDivElement>(null);
   const [follows, setFollows] = useState(true);
   /** how many were there when somebody scrolled back */
   const [seen, setSeen] = useState(0);
   const [open, setOpen] = useState<ReadonlyMap<number, number>>(new Map());
-  const shown = follows ? rows.length : Math.min(seen, rows.length);
+  // What has ended is read from its beginning.
+  const scrolls = follows && alive;
+  const shown = follows || !alive ? rows.length : Math.min(seen, rows.length);
   const fresh = rows.length - shown;
   useEffect(() => {
-    if (follows) box.current?.scrollTo({ top: box.current.scrollHeight });
-  }, [follows, rows.length]);
+    if (scrolls) box.current?.scrollTo({ top: box.current.scrollHeight });
+  }, [scrolls, rows.length]);
   const atEnd = (): boolean => {
     const el = box.current;
     return !el || el.scrollHeight - el.scrollTop - el.clientHeight < ROW_PX;
@@ -37,7 +48,7 @@ export const ItemFeed = ({ rows, onSheet }: { rows: readonly FeedRow[]; onSheet:
         <h2 id="feed-title" class="card-title">
           {t.feed} {rows.length > 0 && <span class="badge">{count(rows.length)}</span>}
         </h2>
-        <Switch label={t.resumeScroll} on={follows} onChange={follow} />
+        {alive && <Switch label={t.resumeScroll} on={follows} onChange={follow} />}
       </div>
       {rows.length === 0 ? (
         <p class="quiet-line">{t.noItems}</p>
@@ -50,7 +61,7 @@ export const ItemFeed = ({ rows, onSheet }: { rows: readonly FeedRow[]; onSheet:
             open={open}
             box={box}
             onScroll={() => {
-              if (follows && !atEnd()) follow(false);
+              if (scrolls && !atEnd()) follow(false);
             }}
             row={(index) => {
               const row = rows[index];
@@ -63,7 +74,7 @@ export const ItemFeed = ({ rows, onSheet }: { rows: readonly FeedRow[]; onSheet:
                       const next = new Map(open);
                       if (!next.delete(index)) next.set(index, WHY_PX);
                       setOpen(next);
-                      if (follows) follow(false);
+                      if (scrolls) follow(false);
                     }}
                     onSheet={onSheet}
                   />
