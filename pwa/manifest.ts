@@ -22,6 +22,7 @@ export const manifest: Partial<ManifestOptions> = {
         'image/jpeg': ['.jpg', '.jpeg'],
         'image/png': ['.png'],
         'image/tiff': ['.tif', '.tiff'],
+        'application/pdf': ['.pdf'],
       },
     },
   ],
@@ -31,7 +32,10 @@ export const manifest: Partial<ManifestOptions> = {
     enctype: 'multipart/form-data',
     params: {
       files: [
-        { name: 'files', accept: ['application/zip', '.zip', 'image/jpeg', 'image/png', 'image/webp', 'image/tiff'] },
+        {
+          name: 'files',
+          accept: ['application/zip', '.zip', 'image/jpeg', 'image/png', 'image/webp', 'image/tiff', 'application/pdf'],
+        },
       ],
     },
   },

@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Me } from '../../../shared/protocol/auth.ts';
 import { CHUNK_SIZE, chunkCount, type PageCorrection } from '../../../shared/protocol/upload.ts';
+import { isScanName } from '../../../shared/scan-names.ts';
 import { useApp } from '../../app.ts';
 import { dropShared, incoming } from '../../install.ts';
 import { go } from '../../route.ts';
@@ -212,7 +213,11 @@ export const NewBatchScreen = ({ me }: { me: Me }) => {
             class="off-screen"
             tabIndex={-1}
             aria-label={zip ? t.zipFile : t.imageFiles}
-            accept={zip ? '.zip,application/zip' : 'image/jpeg,image/png,image/webp,image/tiff,.tif,.tiff'}
+            accept={
+              zip
+                ? '.zip,application/zip'
+                : 'image/jpeg,image/png,image/webp,image/tiff,application/pdf,.tif,.tiff,.pdf'
+            }
             multiple
             onChange={(event) => pick([...(event.currentTarget.files ?? [])])}
           />
@@ -284,14 +289,13 @@ function useRoom(size: number): number | null {
   return room;
 }
 
-const IMAGE = /\.(jpe?g|png|webp|tiff?)$/i;
 /** All images of a folder, in the order of their names: scanners count in them. */
 function pickFolder(onFiles: (files: File[]) => void): void {
   const input = document.createElement('input');
   input.type = 'file';
   input.webkitdirectory = true;
   input.onchange = () => {
-    const files = [...(input.files ?? [])].filter(({ name }) => IMAGE.test(name));
+    const files = [...(input.files ?? [])].filter(({ name }) => isScanName(name));
     onFiles(files.sort((a, b) => a.webkitRelativePath.localeCompare(b.webkitRelativePath, 'en', { numeric: true })));
   };
   input.click();

@@ -4,6 +4,7 @@ import { bytes } from '../../ui/format.ts';
 import type { IconName, Tone } from '../../ui/words.ts';
 import { totalChunks } from '../../uploads/queue.ts';
 import { LEASE_STALE_MS } from '../../uploads/sender.ts';
+import { queueWords } from './words.ts';
 
 export type Lease = Extract<DeviceRow, { key: 'sender' }> | null;
 
@@ -29,24 +30,25 @@ export interface UploadView {
   can_retry: boolean;
 }
 
-const INCOMPLETE: Record<Extract<Upload['step'], { at: 'incomplete' }>['why'], string> = {
-  interrupted: 'Copying was interrupted.',
-  'no-room': 'This tablet has no room for the rest.',
-  damaged: 'Some copied bytes could not be read back.',
-  'server-lost': 'The server no longer has what was sent.',
-  'file-changed': 'The file changed or was removed while it was copied.',
-};
+const INCOMPLETE = {
+  interrupted: 'interrupted',
+  'no-room': 'noRoom',
+  damaged: 'damaged',
+  'server-lost': 'serverLost',
+  'file-changed': 'fileChanged',
+} as const satisfies Record<Extract<Upload['step'], { at: 'incomplete' }>['why'], string>;
 
-const WAITING: Record<Extract<Upload['step'], { at: 'waiting' }>['why'], string> = {
-  'no-network': 'Waiting for the network; it is sent by itself, even with this app closed.',
-  busy: 'The server is busy; it is tried again soon.',
-  'server-full': 'The server has no room at the moment; it is tried again. Tell your administrator.',
-  'sign-in': 'Sign in again to send it.',
-  'other-user': 'It is sent when its owner signs in on this tablet.',
-  password: 'Choose your own password first; then it is sent.',
-};
+const WAITING = {
+  'no-network': 'waitNetwork',
+  busy: 'waitBusy',
+  'server-full': 'waitFull',
+  'sign-in': 'waitSignIn',
+  'other-user': 'waitOther',
+  password: 'waitPassword',
+} as const satisfies Record<Extract<Upload['step'], { at: 'waiting' }>['why'], string>;
 
 export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Lease, now: number): UploadView {
+  const t = queueWords();
   const total = totalChunks(upload);
   const inHand = lease?.upload === upload.id && now - lease.beat < LEASE_STALE_MS;
   const sent = upload.step.at === 'sent' ? total : chunks.filter((chunk) => chunk.state === 'sent').length;
@@ -78,8 +80,8 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
       ...base,
       tone: 'run',
       icon: 'sending',
-      word: 'Sending',
-      sentence: `Sending chunk ${current} of ${total}, ${bytes(Math.min(upload.chunk_size, upload.size))} each at most.`,
+      word: t.sending,
+      sentence: t.sendingChunk({ at: current, total, size: bytes(Math.min(upload.chunk_size, upload.size)) }),
       sending: true,
     };
   }
@@ -89,16 +91,21 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         ...base,
         tone: 'run',
         icon: 'running',
-        word: 'Copying',
-        sentence: `Copying to this tablet: ${bytes(safe_bytes)} of ${bytes(upload.size)} safe. Keep this page open and the file in place.`,
+        word: t.copying,
+        sentence: t.copyingWords({ safe: bytes(safe_bytes), all: bytes(upload.size) }),
       };
     case 'incomplete':
       return {
         ...base,
         tone: 'doubt',
         icon: 'alert',
-        word: 'Needs the file again',
-        sentence: `${INCOMPLETE[step.why]} ${bytes(safe_bytes)} of ${bytes(upload.size)} are safe. Choose ${fileName(upload)} again for the rest.`,
+        word: t.needsFile,
+        sentence: t.needsFileWords({
+          why: t[INCOMPLETE[step.why]],
+          safe: bytes(safe_bytes),
+          all: bytes(upload.size),
+          file: fileName(upload),
+        }),
         needs_file: true,
       };
     case 'queued':
@@ -106,8 +113,8 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         ...base,
         tone: 'wait',
         icon: 'safe',
-        word: 'Safe on this tablet',
-        sentence: `All ${bytes(upload.size)} are on this tablet. It is sent by itself as soon as there is a network.`,
+        word: t.safeHere,
+        sentence: t.allHere({ all: bytes(upload.size) }),
         can_retry: true,
       };
     case 'waiting':
@@ -115,8 +122,8 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         ...base,
         tone: 'wait',
         icon: step.why === 'no-network' ? 'safe' : 'clock',
-        word: step.why === 'no-network' ? 'Safe on this tablet' : 'Waiting',
-        sentence: step.why === 'no-network' ? WAITING[step.why] : `Safe on this tablet. ${WAITING[step.why]}`,
+        word: step.why === 'no-network' ? t.safeHere : t.waiting,
+        sentence: step.why === 'no-network' ? t[WAITING[step.why]] : t.safeAnd({ words: t[WAITING[step.why]] }),
         can_retry: step.why === 'no-network' || step.why === 'busy' || step.why === 'server-full',
       };
     case 'parked':
@@ -124,8 +131,8 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         ...base,
         tone: 'bad',
         icon: 'alert',
-        word: 'Needs attention',
-        sentence: `The server refused it: ${asSentence(step.detail)}${sent < total ? ' Its bytes stay on this tablet.' : ''}`,
+        word: t.needsAttention,
+        sentence: (sent < total ? t.refusedStays : t.refused)({ why: asSentence(step.detail) }),
         can_retry: !FINAL.has(step.code),
       };
     case 'sent':
@@ -133,8 +140,8 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         ...base,
         tone: 'ok',
         icon: 'done',
-        word: 'Sent',
-        sentence: `All ${bytes(upload.size)} arrived and were verified.`,
+        word: t.sent,
+        sentence: t.arrivedWords({ all: bytes(upload.size) }),
       };
   }
 }
@@ -152,7 +159,9 @@ const FINAL = new Set([
 const asSentence = (words: string): string => `${words.replace(/\.+$/, '')}.`;
 
 const fileName = (upload: Upload): string =>
-  upload.files.length === 1 ? `“${upload.files[0]?.name}”` : `the same ${upload.files.length} files`;
+  upload.files.length === 1
+    ? queueWords().oneFile({ name: upload.files[0]?.name ?? '' })
+    : queueWords().sameFiles(upload.files.length);
 
 export type Work = 'none' | 'attention' | 'sending' | 'waiting';
 
