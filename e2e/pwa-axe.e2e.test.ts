@@ -2,12 +2,13 @@
 // phone; and what the installed app is handed from outside.
 import fs from 'node:fs';
 import path from 'node:path';
+import lighthouse from 'lighthouse';
 import type { Page } from 'playwright-core';
 import * as v from 'valibot';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { openApp, openTablet, signIn } from './browser.ts';
 import { complaints } from './support/axe.ts';
-import type { Browser } from './support/chromium.ts';
+import { type Browser, openBrowser } from './support/chromium.ts';
 import { announceExam, drawExam, type Exam, packZip } from './support/exam.ts';
 import { eventually, temporaryFolder } from './support/places.ts';
 import { type Sheaf, startSheaf } from './support/sheaf.ts';
@@ -139,6 +140,38 @@ test('axe finds nothing on any screen, by day and night, in both languages, at t
     await look(page, `a preview, ${language}`);
   }
   expect(found).toEqual([]);
+});
+
+test('Lighthouse gives accessibility and best practices full marks', async () => {
+  const browser = await openBrowser({ args: ['--remote-debugging-port=0'] });
+  try {
+    const page = await openApp(browser.context, sheaf.url);
+    await signIn(page, sheaf.admin);
+    await page.locator('.batches .line').first().waitFor();
+    const [port] = fs.readFileSync(path.join(browser.profile, 'DevToolsActivePort'), 'utf8').split('\n');
+    for (const where of ['/', `/batches/${batch}`, '/new']) {
+      const run = await lighthouse(`${sheaf.url}${where}`, {
+        port: Number(port),
+        output: 'json',
+        logLevel: 'error',
+        onlyCategories: ['accessibility', 'best-practices'],
+        disableStorageReset: true,
+        formFactor: 'desktop',
+        screenEmulation: { mobile: false, width: 1440, height: 900, deviceScaleFactor: 1, disabled: false },
+        throttlingMethod: 'provided',
+      });
+      const { categories, audits } = run?.lhr ?? { categories: {}, audits: {} };
+      const lost = Object.values(audits).filter(({ score }) => score !== null && score < 1);
+      const scores = Object.fromEntries(Object.entries(categories).map(([name, { score }]) => [name, score]));
+      expect({ where, ...scores }, lost.map(({ id, title }) => `${id}: ${title}`).join('; ')).toEqual({
+        where,
+        accessibility: 1,
+        'best-practices': 1,
+      });
+    }
+  } finally {
+    await browser.close();
+  }
 });
 
 test('in Arabic the app is mirrored, and a scan is not', async () => {

@@ -140,7 +140,7 @@ export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
         {t.skip}
       </a>
       <header class="top">
-        <a class="brand" href="/">
+        <a class="brand" href="/" aria-label="Sheaf">
           <Logo />
           <span>Sheaf</span>
         </a>
