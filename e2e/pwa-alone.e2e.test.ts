@@ -61,7 +61,7 @@ test('[U2] queued without a network and sent after the browser was quit, with no
   await tablet.context.setOffline(true);
   await syncSays(page, 'Offline since');
   await queueZip(page, zip);
-  await card(page, 'alone.zip').getByText('Safe on this tablet', { exact: true }).waitFor({ timeout: 30_000 });
+  await card(page, 'alone.zip').getByText('Safe on this device', { exact: true }).waitFor({ timeout: 30_000 });
   await tablet.close();
 
   line.mend();
