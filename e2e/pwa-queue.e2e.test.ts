@@ -308,7 +308,7 @@ test('images for one task, several files as one batch', async () => {
   expect(rolls).toEqual([first?.truth?.roll, second?.truth?.roll]);
 });
 
-test('without Background Sync the page asks, and the service worker sends', async () => {
+test('without Background Sync it is sent all the same', async () => {
   await tablet.context.addInitScript(() => {
     Reflect.deleteProperty(ServiceWorkerRegistration.prototype, 'sync');
   });
