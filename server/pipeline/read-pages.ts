@@ -6,6 +6,7 @@ import { ENGINE_VERSION, readPage } from '../../shared/omr/read-page.ts';
 import type { Reading } from '../../shared/protocol/reading.ts';
 import type { LoggedEvent } from '../../shared/protocol/stream.ts';
 import { marksOf, packValues } from '../../shared/scoring/marks.ts';
+import { notesOf, packNotes, riskOf } from '../../shared/scoring/notes.ts';
 import { scorer } from '../../shared/scoring/score.ts';
 import type { Template } from '../../shared/template/template.ts';
 import type { PagesTable, Tx } from '../adapters/database.ts';
@@ -241,6 +242,8 @@ async function keepReading(
       choices: packValues(marks.values),
       doubtful: marks.doubtful,
       variant_doubtful: marks.variant_doubtful ? 1 : 0,
+      notes: packNotes(notesOf(sheet)),
+      risk: riskOf(sheet),
     },
   ]);
   await db.upsert(tx, 'results', [
