@@ -60,7 +60,11 @@ const OF_DARKEST = 0.5;
 /** Grain is not as dark as this, the lightest pencil line is. */
 const PENCIL = 0.3;
 
-const dark = new Float64Array(INNER.x.length);
+// scratch memory: what was sampled of the bubble being looked at, and how often each grey occurs
+const inside = new Uint8Array(INNER.x.length);
+const counts = new Uint16Array(256);
+/** What is seen of a bubble beyond the raster: nothing. */
+const BEYOND_RASTER = 255;
 
 export const shapeOf = (
   { data, width, height }: GrayImage,
@@ -71,37 +75,47 @@ export const shapeOf = (
   const centre = project(toImage, x, y);
   const east = project(toImage, x + w / 2, y);
   const south = project(toImage, x, y + h / 2);
-  const [ux, uy] = [2 * (east.x - centre.x), 2 * (east.y - centre.y)];
-  const [vx, vy] = [2 * (south.x - centre.x), 2 * (south.y - centre.y)];
-  const bright = Math.max(1, paperAt(paper, centre.x, centre.y));
-  const darkAt = (u: number, v: number): number => {
-    const px = Math.floor(centre.x + u * ux + v * vx);
-    const py = Math.floor(centre.y + u * uy + v * vy);
-    return px < 0 || py < 0 || px >= width || py >= height ? 0 : 1 - data[py * width + px]! / bright;
+  const [cx, cy] = [centre.x, centre.y];
+  const [ux, uy] = [2 * (east.x - cx), 2 * (east.y - cy)];
+  const [vx, vy] = [2 * (south.x - cx), 2 * (south.y - cy)];
+  const greyAt = (u: number, v: number): number => {
+    const px = Math.floor(cx + u * ux + v * vx);
+    const py = Math.floor(cy + u * uy + v * vy);
+    return px < 0 || py < 0 || px >= width || py >= height ? BEYOND_RASTER : data[py * width + px]!;
   };
-  const n = dark.length;
-  for (let i = 0; i < n; i++) dark[i] = darkAt(INNER.x[i]!, INNER.y[i]!);
-  const ink = Float64Array.from(dark).sort()[Math.floor(n * 0.9)]!;
-  const level = Math.max(LEAST_INK, OF_DARKEST * ink);
+  const n = inside.length;
+  counts.fill(0);
+  for (let i = 0; i < n; i++) {
+    const grey = greyAt(INNER.x[i]!, INNER.y[i]!);
+    inside[i] = grey;
+    counts[grey] = counts[grey]! + 1;
+  }
+  let darkest = 0;
+  for (let below = counts[0]!; below * 10 < n; below += counts[darkest]!) darkest++;
+  const bright = Math.max(1, paperAt(paper, cx, cy));
+  const ink = Math.max(0, 1 - darkest / bright);
+  const markBelow = bright * (1 - Math.max(LEAST_INK, OF_DARKEST * ink));
+  const pencilBelow = bright * (1 - PENCIL);
   let [count, mx, my, m2] = [0, 0, 0, 0];
   for (let i = 0; i < n; i++) {
-    if (dark[i]! < level) continue;
-    const [u, v] = [INNER.x[i]!, INNER.y[i]!];
+    if (inside[i]! > markBelow) continue;
+    const u = INNER.x[i]!;
+    const v = INNER.y[i]!;
     count++;
     mx += u;
     my += v;
     m2 += u * u + v * v;
   }
   let [beyond, beside] = [0, 0];
-  for (let i = 0; i < AROUND.x.length; i++) {
-    const value = darkAt(AROUND.x[i]!, AROUND.y[i]!);
-    if (value > level) beyond++;
-    if (value > PENCIL) beside++;
+  const ring = AROUND.x.length;
+  for (let i = 0; i < ring; i++) {
+    const grey = greyAt(AROUND.x[i]!, AROUND.y[i]!);
+    if (grey < markBelow) beyond++;
+    if (grey < pencilBelow) beside++;
   }
   // a disc of area A has a mean squared radius of A / 2π; a sample stands for its cell of the grid
   const cell = ((2 * INSIDE) / GRID) ** 2;
   const spread = count === 0 ? 0 : m2 / count - (mx / count) ** 2 - (my / count) ** 2;
   const drawn = count === 0 ? 1 : (spread * 2 * Math.PI) / (count * cell);
-  const ring = AROUND.x.length;
   return { cover: count / n, drawn, beyond: beyond / ring, beside: beside / ring, ink };
 };
