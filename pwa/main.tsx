@@ -176,7 +176,7 @@ async function start(): Promise<void> {
   }
   const api = createApi({ heard: createLink(queue).heard });
   const session = createSession({ queue, api, exclusively: webLock, now: () => performance.now() });
-  const live = startLive({ queue, api, session, signal: new AbortController().signal });
+  const live = startLive({ queue, api, session, askSender, signal: new AbortController().signal });
   const app: App = {
     queue,
     session,
