@@ -251,7 +251,7 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
   if (isLowContrast(image, paper, pose, template.ticks)) flags.push('low-contrast');
   const { toImage } = pose;
   const look: Look = {
-    shape: (bubble) => shapeOf(image, paper, toImage, bubbles[bubble]!),
+    shape: (bubble) => shapeOf(image, paper, toImage, bubbles[bubble]!, dark[bubble]!),
     printed: (first, count) =>
       outlineMatch(image, paper, toImage, bubbles.slice(first, first + count)) > MISSING_OUTLINES,
   };
