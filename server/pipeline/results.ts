@@ -10,6 +10,7 @@ import { finished } from 'node:stream/promises';
 import type { Reading } from '../../shared/protocol/reading.ts';
 import type { Stage } from '../../shared/protocol/stage.ts';
 import { marksOf, questionOf } from '../../shared/scoring/marks.ts';
+import { csvLine } from '../adapters/csv-lines.ts';
 import type { AnswersTable, BatchesTable, ResultsTable, Tx } from '../adapters/database.ts';
 import { LOADED, pagesHash } from '../audit/pages.ts';
 import { audit } from '../audit.ts';
@@ -34,17 +35,13 @@ const RESULT_COLUMNS = [
   'doubtful',
   'unscored',
 ] as const satisfies readonly (keyof ResultsTable)[];
-const ANSWER_COLUMNS = [
+export const ANSWER_COLUMNS = [
   'sheet_id',
   'question',
   'value',
   'confidence',
   'flags',
 ] as const satisfies readonly (keyof AnswersTable)[];
-
-/** One RFC 4180 line; NULL is an unquoted \N, which no quoted text can be mistaken for. */
-const line = (cells: readonly (string | number | null)[]): string =>
-  `${cells.map((cell) => (cell === null ? '\\N' : typeof cell === 'number' ? String(cell) : `"${cell.replaceAll('"', '""')}"`)).join(',')}\n`;
 
 async function start(deps: StepDeps, batchId: string, stage: Stage, message: string): Promise<void> {
   const { db, announce } = deps;
@@ -103,7 +100,7 @@ async function writeFiles(batch: BatchesTable, deps: StepDeps): Promise<{ sheets
   for (let from = 0; from < scored.results.length; from += SHEETS_AT_ONCE) {
     const some = scored.results.slice(from, from + SHEETS_AT_ONCE);
     const rows = some.map((result) => ({ batch_id: batch.batch_id, ...result }));
-    await put(results, rows.map((row) => line(RESULT_COLUMNS.map((column) => row[column]))).join(''));
+    await put(results, rows.map((row) => csvLine(RESULT_COLUMNS.map((column) => row[column]))).join(''));
   }
   const count = { sheets: scored.results.length, answers: 0 };
   for (let after = -1; ; ) {
@@ -129,7 +126,7 @@ async function writeFiles(batch: BatchesTable, deps: StepDeps): Promise<{ sheets
         const question = questionOf(label);
         const value = question === null ? null : values[question - 1];
         if (question === null || value == null) continue;
-        lines += line([row.sheet_id, question, value, confidence, flags.join(' ')]);
+        lines += csvLine([row.sheet_id, question, value, confidence, flags.join(' ')]);
         count.answers++;
       }
     }
