@@ -1,7 +1,7 @@
 // From darkness to answers: one decision level for the page, then each field by its own bubbles. What falls between is
 // flagged for a person.
 import type { FieldReading } from '../protocol/reading.ts';
-import type { LaidField } from '../template/geometry.ts';
+import { type LaidField, optionsOf } from '../template/geometry.ts';
 
 export interface PageLevels {
   /** what an unmarked bubble measures on this page beyond its letter: the paper's own greyness */
@@ -130,15 +130,15 @@ const confidenceOf = (margin: number): number => {
 
 /** @param grain how far the page's blanks spread, in units of the level */
 export const decideField = (field: LaidField, net: ArrayLike<number>, threshold: number, grain = 0): FieldReading => {
-  const groups = field.groups.map((first) => decideGroup(net, first, field.options.length, threshold, grain));
+  const groups = field.groups.map((first, i) => decideGroup(net, first, optionsOf(field, i).length, threshold, grain));
   const confidence = confidenceOf(Math.min(...groups.map(({ margin }) => margin)));
   const { label } = field;
   if (field.type === 'choice') {
     const [only] = groups as [Choice];
     return { label, value: only.marked.map((i) => field.options[i]!).join('|'), confidence, flags: only.flags };
   }
-  const characters = groups.map(({ marked }) =>
-    marked.length === 0 ? '_' : marked.length > 1 ? '?' : field.options[marked[0]!]!,
+  const characters = groups.map(({ marked }, i) =>
+    marked.length === 0 ? '_' : marked.length > 1 ? '?' : optionsOf(field, i)[marked[0]!]!,
   );
   const some = (flag: Flag): boolean => groups.some(({ flags }) => flags.includes(flag));
   const blank = groups.every(({ marked }) => marked.length === 0);
