@@ -224,6 +224,18 @@ describe('templates', () => {
     expect(wrong.err).toContain('fieldBlocks.Q.fieldType: QTYPE_MCQ9 is not one of');
   });
 
+  test('a built-in one can be printed, changed and used', async () => {
+    const own = path.join(folder, 'letter.json');
+    const printed = await run('template', '--template', 'sheaf-letter-60');
+    expect([printed.code, printed.err]).toEqual([0, '']);
+    await fs.writeFile(own, JSON.stringify({ ...JSON.parse(printed.out), id: 'mine' }));
+    const out = path.join(folder, 'mine');
+    await run('draw', '--template', own, '--out', out);
+    const { out: csv } = await run('read', '--template', own, out);
+    const [truth] = await drawn(out);
+    expect(parseCsv(csv)[0]).toMatchObject({ template: 'mine@1', roll: truth!.roll, flags: '' });
+  });
+
   test('a template file of one’s own is used, and a wrong one is told field by field', async () => {
     const own = path.join(folder, 'own.json');
     await fs.writeFile(own, JSON.stringify({ id: 'own', version: 0, kind: 'sheet', fields: [] }));
