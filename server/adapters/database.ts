@@ -380,6 +380,8 @@ export interface Database {
     columns: readonly (keyof Schema[K] & string)[],
     file: string,
   ): Promise<number>;
+  /** Whether an error says that the database could not be reached, so that it tells nothing about what was tried. */
+  isAway(error: unknown): boolean;
   /** Brings an empty or older database to the present schema; several processes may call it at once. */
   migrate(): Promise<void>;
   close(): Promise<void>;
