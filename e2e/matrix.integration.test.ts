@@ -350,6 +350,7 @@ const BODIES: Partial<Record<RouteKey, (named: Named) => object | Promise<object
     base_rev: 1,
   }),
   'PATCH /api/tasks/:task_id': () => ({ base_rev: 1, expected_count: 3 }),
+  'POST /api/batches/:batch_id/groups/:group_id/settle': () => ({ what: 'set-aside' }),
   'POST /api/batches/:batch_id/groups/:group_id/confirm-key': () => ({ reason: 'looked at' }),
   'POST /api/users/:user_id/password': () => ({ password: PASSWORD, must_change_password: false }),
 };

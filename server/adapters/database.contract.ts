@@ -205,6 +205,14 @@ const ROWS: Schema = {
     confidence: 0.1 + 0.2,
     flags: '',
   },
+  settlements: {
+    batch_id: 'b-1',
+    first_page: 3,
+    what: 'task',
+    task_id: '14900113',
+    user_id: 'u-1',
+    settled_at: 1,
+  },
   rescores: { batch_id: 'b', reason: AWKWARD, user_id: null, requested_at: LATE },
   events: { batch_id: 'b', seq: 1, type: 'progress', data: AWKWARD, at: LATE },
   corrections: {

@@ -188,6 +188,15 @@ export const MIGRATIONS: readonly Migration[] = [
       'create index audit_user on audit (user_id)',
     ],
   },
+  {
+    number: 2,
+    reason: 'what people say of groups is kept beside what was read',
+    statements: ({ id, int, keyed }) => [
+      `create table settlements (
+        batch_id ${id} not null, first_page ${int} not null, what ${id} not null, task_id ${id}, user_id ${id} not null,
+        settled_at ${int} not null, primary key (batch_id, first_page)) ${keyed}`,
+    ],
+  },
 ];
 
 /** The table in which a database keeps what has been done to it. */

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import type { Request } from 'express';
 import * as v from 'valibot';
-import { BatchQuery, ReprocessForm, SheetQuery } from '../../shared/protocol/batch.ts';
+import { BatchQuery, ReprocessForm, SettleForm, SheetQuery } from '../../shared/protocol/batch.ts';
 import type { BatchesTable, Database } from '../adapters/database.ts';
 import { audit, by } from '../audit.ts';
 import type { RouteKey } from '../auth/access.ts';
@@ -19,7 +19,9 @@ import {
   listSheets,
   sheetDetail,
 } from '../batches/queries.ts';
+import { settleGroup } from '../batches/settle.ts';
 import { writeExport } from '../exports/csv.ts';
+import { rescoreAsked } from '../keys/rescore.ts';
 import { refuse } from '../problem.ts';
 import type { Announce } from '../progress/announce.ts';
 import { iso, type Logged } from '../progress/log.ts';
@@ -88,6 +90,15 @@ export function batchRoutes(routes: Routes, { db, blobs, announce, wake, forget,
 
   routes.on('GET /api/batches/:batch_id/groups', async (req, res, { user }) => {
     res.json({ items: await listGroups(db, await findVisible(db, user, String(req.params.batch_id))) });
+  });
+
+  routes.on('POST /api/batches/:batch_id/groups/:group_id/settle', async (req, res, { user }) => {
+    const batch = await findVisible(db, user, String(req.params.batch_id));
+    await settleGroup(db, user, batch, String(req.params.group_id), parse(SettleForm, req.body ?? {}, 'settle form'));
+    // Asked for in the same transaction: if this process ends here, a worker does it.
+    await rescoreAsked(db, [batch.batch_id]);
+    touch(batch.batch_id);
+    res.json({ items: await listGroups(db, batch) });
   });
 
   routes.on('GET /api/batches/:batch_id/sheets', async (req, res, { user }) => {

@@ -19,6 +19,9 @@ export interface StepDeps {
   templates: () => Promise<readonly Template[]>;
 }
 
+/** `1 sheet`, `2 sheets` */
+export const counted = (n: number, what: string): string => `${n} ${n === 1 ? what : `${what}s`}`;
+
 /** done: go on; waiting: something else will wake the batch; failed: it ends, with this reason. */
 export type Outcome = 'done' | 'waiting' | { failed: string };
 /** Every step may run twice, and be killed on any line [P1]. */

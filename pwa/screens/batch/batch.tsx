@@ -192,6 +192,8 @@ const GROUP_STATES: Record<GroupRow['state'], string> = {
   ok: '',
   'no-cover': 'before the first cover',
   'unreadable-cover': 'cover not readable',
+  'maybe-cover': 'behind a page that failed',
+  'set-aside': 'set aside',
   'no-task': 'task not known',
 };
 

@@ -120,6 +120,7 @@ export const ResultsTable = ({ rows, provisional }: { rows: SheetRow[] | undefin
 const UNSCORED: Record<Unscored, string> = {
   'no-task': 'task not known',
   'no-key': 'no key yet',
+  'other-template': 'another sheet than its task’s',
   'variant-unread': 'variant not readable',
   'variant-unknown': 'variant not in the key',
   'suspect-key': 'another key fits better',
