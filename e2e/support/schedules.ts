@@ -7,7 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { createApi } from '../../pwa/api.ts';
-import { forgetUser, openUser, type QueueDb, type UserDb } from '../../pwa/db.ts';
+import { closeChannel, forgetUser, openQueue, openUser, type QueueDb, type UserDb } from '../../pwa/db.ts';
 import { createSession } from '../../pwa/session.ts';
 import { keepBatch, keptPages, letGo, pullKept, scopeOf } from '../../pwa/sync/feed.ts';
 import { isPending, pushOutbox, record, unsay } from '../../pwa/sync/outbox.ts';
@@ -72,7 +72,7 @@ const command = fc.oneof(
   { weight: 1, arbitrary: fc.record({ does: fc.constant('restore' as const) }) },
 );
 export type Command = typeof command extends fc.Arbitrary<infer C> ? C : never;
-export const schedule = fc.array(command, { minLength: 3, maxLength: 24 });
+const schedule = fc.array(command, { minLength: 3, maxLength: 24 });
 
 interface Decision {
   /** stands in the reason, by which it is found again */
@@ -126,7 +126,7 @@ interface World {
 }
 
 /** The batch, its keys and tasks, and the people: made once, put back after each schedule. */
-export async function makeWorld(db: Database, queue: QueueDb): Promise<World> {
+async function makeWorld(db: Database, queue: QueueDb): Promise<World> {
   const users = [
     person('rea', 'reviewer', [CENTRE]),
     person('rob', 'reviewer', [CENTRE]),
@@ -181,7 +181,7 @@ async function putBack({ db, batch_id, exam }: World): Promise<void> {
 }
 
 /** Runs one schedule and throws when something does not hold. */
-export async function runSchedule(world: World, commands: readonly Command[]): Promise<void> {
+async function runSchedule(world: World, commands: readonly Command[]): Promise<void> {
   world.schedules += 1;
   await putBack(world);
   const devices: Device[] = [];
@@ -341,7 +341,7 @@ async function step(
       await db.write((tx) =>
         tx
           .updateTable('settings')
-          .set({ value: `${Math.floor(Math.random() * 1e9)}` })
+          .set({ value: String(world.schedules) })
           .where('name', '=', 'feed_epoch')
           .execute(),
       );
@@ -494,3 +494,36 @@ async function officeOf(db: Database, user: User) {
   }
   return first;
 }
+
+/**
+ * Runs what has failed once, then `runs` random schedules from `seed`.
+ * @throws with the seed and the shortest schedule that shows what does not hold
+ */
+export async function checkSchedules(
+  db: Database,
+  found: readonly (readonly Command[])[],
+  { runs, seed }: { runs: number; seed: number },
+): Promise<void> {
+  const queue = await openQueue();
+  try {
+    const world = await makeWorld(db, queue);
+    for (const commands of found) await runSchedule(world, commands);
+    const done = await fc.check(
+      fc.asyncProperty(schedule, (commands) => runSchedule(world, commands)),
+      { numRuns: runs, seed },
+    );
+    if (!done.failed) return;
+    const { counterexamplePath, counterexample, errorInstance, numShrinks } = done;
+    const where = `seed ${seed}, path ${counterexamplePath}, after ${numShrinks} steps of shrinking`;
+    throw new Error(`${where}:\n${JSON.stringify(counterexample?.[0])}`, { cause: errorInstance });
+  } finally {
+    queue.close();
+    closeChannel();
+  }
+}
+
+/** How many and from which seed, as the environment says. */
+export const schedulesAsked = (usual: number): { runs: number; seed: number } => ({
+  runs: Number(process.env.SHEAF_SCHEDULES ?? usual),
+  seed: Number(process.env.SHEAF_SEED ?? Date.now() % 1_000_000),
+});
