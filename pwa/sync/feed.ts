@@ -77,7 +77,7 @@ async function take(
       batch_no: null,
       true_at: 0,
     };
-    feed.batch_no = answer.batch_no;
+    feed.batch_no = answer.batch_no ?? feed.batch_no;
     if (answer.first) {
       if (answer.reset || !feed.building) {
         if (feed.building) await tx.objectStore('parts').delete(range(scope, feed.building.generation));

@@ -92,7 +92,7 @@ export async function pull(db: Database, user: User, scope: string, cursorText?:
     // All that has changed comes in one answer, so that nobody is shown a half of it; what is too much for one is a reset.
     if (rows.length <= MOST_CHANGES && !rows.some(({ entity_type }) => entity_type === ALL)) {
       const seq = rows.at(-1)?.seq ?? cursor.seq;
-      const told = rows.length > 0 ? await source.some(rows) : nothing();
+      const told = await source.some(rows);
       return { scope, reset: false, first: false, more: false, cursor: written({ ...cursor, seq }), ...told };
     }
   }
