@@ -400,6 +400,7 @@ test('every route that is registered has a row, and every row a route', async ()
     wake: () => undefined,
     secret,
     forget: () => undefined,
+    thumbnail: async (bytes) => bytes,
     touch: () => undefined,
     leases: createLeases(db, 'matrix'),
     quota: { user: null, centre: null },

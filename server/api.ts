@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
+import { thumbnail } from './adapters/decode.ts';
 import { openDatabase } from './adapters/open-database.ts';
 import { briefConnection, openQueues } from './adapters/redis.ts';
 import { signHeads } from './audit/heads.ts';
@@ -81,6 +82,7 @@ const { app } = createApp({
   closing: closing.signal,
   sessions: createSessions(db, secret),
   webDir: config.webDir,
+  thumbnail,
   trustedProxies: config.trustedProxies,
   async check() {
     await db.sql.selectFrom('settings').select('name').limit(1).execute();

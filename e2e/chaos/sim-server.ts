@@ -114,6 +114,7 @@ export async function startServer(
     closing: new AbortController().signal,
     sessions: createSessions(database, secret),
     webDir: '/nowhere',
+    thumbnail: (bytes) => Promise.resolve(bytes),
     trustedProxies: ['loopback'],
     check: async () => undefined,
   });

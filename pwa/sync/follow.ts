@@ -3,7 +3,7 @@
 import { isLogged } from '../../shared/protocol/stream.ts';
 import type { StreamEvent } from '../api.ts';
 import { type Cursor, type StoredEvent, write } from '../db.ts';
-import { emptyCursor, eventsOf, type PullDeps } from './pull.ts';
+import { editCursor, emptyCursor, eventsOf, type PullDeps } from './pull.ts';
 
 export interface FollowDeps extends PullDeps {
   random: () => number;
@@ -28,6 +28,7 @@ export async function follow(deps: FollowDeps, batch: string): Promise<FollowEnd
     if (end !== 'again') return end;
     if (deps.signal.aborted) break;
     failures += 1;
+    await editCursor(deps.user, batch, (cursor) => ({ ...cursor, line: 'lost' }));
     await deps.sleep(deps.random() * Math.min(30_000, 500 * 2 ** failures), deps.signal);
   }
   return 'stopped';
@@ -81,6 +82,8 @@ async function store(deps: FollowDeps, batch: string, events: readonly StreamEve
   await write(deps.user, ['events', 'snapshots', 'cursors'], async (tx) => {
     const cursor: Cursor = (await tx.objectStore('cursors').get(batch)) ?? emptyCursor(batch);
     const snapshot = (await tx.objectStore('snapshots').get(batch)) ?? { batch };
+    cursor.line = 'open';
+    cursor.heard_at = deps.now();
     for (const event of events) {
       if (event.type === 'reset') {
         await tx.objectStore('events').delete(eventsOf(batch));

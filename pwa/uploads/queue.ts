@@ -205,4 +205,5 @@ export const openBody = (upload: Upload): OpenUpload => ({
   task_id: upload.task_id,
   chunk_size: upload.chunk_size,
   ...(upload.upload_type === 'images' ? { files: upload.files } : {}),
+  ...(upload.grouping?.length ? { grouping: upload.grouping } : {}),
 });

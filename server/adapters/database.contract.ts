@@ -211,6 +211,7 @@ const ROWS: Schema = {
     what: 'task',
     task_id: '14900113',
     user_id: 'u-1',
+    page_name: null,
     settled_at: 1,
   },
   rescores: { batch_id: 'b', reason: AWKWARD, user_id: null, requested_at: LATE },

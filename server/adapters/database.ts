@@ -194,6 +194,8 @@ export interface SettlementsTable {
   what: string;
   task_id: string | null;
   user_id: string;
+  /** said before the pages arrived: of the page that is called so; null: of the page that was there */
+  page_name: string | null;
   settled_at: number;
 }
 export interface PagesTable {

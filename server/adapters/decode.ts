@@ -206,6 +206,14 @@ const unreadable = (bytes: Buffer): string => {
   return other ? `${other}, ${wanted}` : wanted;
 };
 
+/** A small JPEG of a scan, upright. @param width pixels */
+export const thumbnail = (bytes: Buffer, width: number): Promise<Buffer> =>
+  sharp(bytes, { failOn: 'none', limitInputPixels: MOST_PIXELS })
+    .autoOrient()
+    .resize({ width, withoutEnlargement: true })
+    .jpeg({ quality: 70 })
+    .toBuffer();
+
 /** A JPEG of one channel; without the colour space sharp would write three. @param quality 1 to 100 */
 export const encodeJpeg = ({ width, height, data }: GrayImage, quality: number): Promise<Buffer> =>
   sharp(Buffer.from(data.buffer, data.byteOffset, data.byteLength), { raw: { width, height, channels: 1 } })

@@ -191,10 +191,10 @@ export const MIGRATIONS: readonly Migration[] = [
   {
     number: 2,
     reason: 'what people say of groups is kept beside what was read',
-    statements: ({ id, int, keyed }) => [
+    statements: ({ id, int, line, keyed }) => [
       `create table settlements (
         batch_id ${id} not null, first_page ${int} not null, what ${id} not null, task_id ${id}, user_id ${id} not null,
-        settled_at ${int} not null, primary key (batch_id, first_page)) ${keyed}`,
+        page_name ${line}, settled_at ${int} not null, primary key (batch_id, first_page)) ${keyed}`,
     ],
   },
 ];

@@ -1,96 +1,17 @@
-// Which pages belong together: covers in page order open groups, groups name tasks. What cannot be told is not guessed:
-// it opens a group that is held for a person, whose word then counts as if it had been read [R3].
+// A batch's groups as its pages, its people and the tasks that exist make them (shared/grouping.ts says how), and how they
+// are kept.
+import { groupPages, type PageSeen, type Settled } from '../../shared/grouping.ts';
 import type { GroupRow } from '../../shared/protocol/batch.ts';
 import type { Reading } from '../../shared/protocol/reading.ts';
 import type { BatchesTable, Database, SheetGroupsTable, Tx } from '../adapters/database.ts';
 
-export interface PageSeen {
-  page_index: number;
-  /** null: it failed, and may have been anything; 'damaged-sheet': it failed, and was no cover */
-  kind: Reading['kind'] | 'damaged-sheet' | null;
-  /** what a cover's QR says, null when it cannot be read */
-  cover_task: string | null;
-}
 type GroupState = GroupRow['state'];
 export type Group = Omit<SheetGroupsTable, 'batch_id' | 'state'> & { state: GroupState };
-
-/** What a person said of the pages from one page on. */
-export type Settled = { what: 'task'; task_id: string } | { what: 'join' } | { what: 'set-aside' };
 
 /** Groups whose sheets wait for a person: nothing tells which task they belong to. */
 export const HELD: readonly string[] = ['no-cover', 'unreadable-cover', 'maybe-cover'] satisfies GroupState[];
 /** States that follow from covers and people alone; the others follow from task and key. */
 export const isByHand = (state: string): boolean => HELD.includes(state) || state === 'set-aside';
-
-/**
- * Groups pages that are in file order.
- * @param typedTask the task of a batch without covers; it holds for all its pages
- * @param settled by page index
- */
-export function groupPages(
-  pages: readonly PageSeen[],
-  typedTask: string | null,
-  settled: ReadonlyMap<number, Settled> = new Map(),
-): Group[] {
-  const groups: Group[] = [];
-  const open = (page: number, task_id: string | null, cover_page: number | null, state: GroupState): Group => {
-    const group: Group = {
-      group_index: groups.length,
-      task_id,
-      cover_page,
-      first_page: page,
-      sheets: 0,
-      failed_sheets: 0,
-      state,
-      suspicion: null,
-      confirmed_key: null,
-    };
-    groups.push(group);
-    return group;
-  };
-  const atStake = sheetsFollow(pages);
-  let current = typedTask === null || settled.has(0) ? null : open(0, typedTask, null, 'ok');
-  for (const [i, page] of pages.entries()) {
-    const said = settled.get(page.page_index);
-    const cover_page = page.kind === 'cover' ? page.page_index : null;
-    if (said?.what === 'task') current = open(page.page_index, said.task_id, cover_page, 'ok');
-    else if (said?.what === 'set-aside') current = open(page.page_index, null, cover_page, 'set-aside');
-    else if (said === undefined && typedTask === null) {
-      if (page.kind === 'cover') {
-        current = open(
-          page.page_index,
-          page.cover_task,
-          cover_page,
-          page.cover_task === null ? 'unreadable-cover' : 'ok',
-        );
-      } else if (page.kind === null && current && atStake[i] && !isRunOfFailures(current)) {
-        // It may have been the cover of what follows.
-        current = open(page.page_index, null, null, 'maybe-cover');
-      }
-    }
-    if (page.kind === 'cover' || page.kind === 'blank') continue;
-    current ??= typedTask === null ? open(page.page_index, null, null, 'no-cover') : open(0, typedTask, null, 'ok');
-    current.sheets++;
-    if (page.kind === null || page.kind === 'damaged-sheet') current.failed_sheets++;
-  }
-  return groups;
-}
-
-/** For each page whether a sheet that was read comes after it, before the next cover. */
-function sheetsFollow(pages: readonly PageSeen[]): boolean[] {
-  const follow: boolean[] = [];
-  let any = false;
-  for (let i = pages.length - 1; i >= 0; i--) {
-    follow[i] = any;
-    if (pages[i]?.kind === 'sheet') any = true;
-    else if (pages[i]?.kind === 'cover') any = false;
-  }
-  return follow;
-}
-
-/** One failed page after another is one question, not several. */
-const isRunOfFailures = ({ state, sheets, failed_sheets }: Group): boolean =>
-  state === 'maybe-cover' && sheets === failed_sheets;
 
 type Reader = Database['sql'] | Tx;
 
@@ -99,7 +20,7 @@ export async function groupsOf(sql: Reader, batch: Pick<BatchesTable, 'batch_id'
   const { batch_id } = batch;
   const rows = await sql
     .selectFrom('pages')
-    .select(['page_index', 'kind'])
+    .select(['page_index', 'kind', 'name'])
     .where('batch_id', '=', batch_id)
     .orderBy('page_index')
     .execute();
@@ -117,18 +38,27 @@ export async function groupsOf(sql: Reader, batch: Pick<BatchesTable, 'batch_id'
     }),
   );
   const said = await sql.selectFrom('settlements').selectAll().where('batch_id', '=', batch_id).execute();
+  // What was said before the pages arrived holds for the page that was meant, and for no other in its place.
+  const named = new Map(rows.map(({ page_index, name }) => [page_index, name]));
   const settled = new Map(
-    said.map(({ first_page, what, task_id }) => [first_page, { what, task_id } as Settled] as const),
+    said
+      .filter(({ first_page, page_name }) => page_name === null || named.get(first_page) === page_name)
+      .map(({ first_page, what, task_id }) => [first_page, { what, task_id } as Settled] as const),
   );
   const pages = rows.map(({ page_index, kind }) => ({
     page_index,
     kind: kind as PageSeen['kind'],
     cover_task: taskOfCover.get(page_index) ?? null,
   }));
-  const groups = groupPages(pages, batch.task_id, settled);
-  const named = [...new Set(groups.flatMap((group) => group.task_id ?? []))];
-  const known = named.length
-    ? await sql.selectFrom('tasks').select('task_id').where('task_id', 'in', named).execute()
+  const groups: Group[] = groupPages(pages, batch.task_id, settled).map((group, group_index) => ({
+    ...group,
+    group_index,
+    suspicion: null,
+    confirmed_key: null,
+  }));
+  const asked = [...new Set(groups.flatMap((group) => group.task_id ?? []))];
+  const known = asked.length
+    ? await sql.selectFrom('tasks').select('task_id').where('task_id', 'in', asked).execute()
     : [];
   const tasks = new Set(known.map((task) => task.task_id));
   for (const group of groups) if (group.task_id !== null && !tasks.has(group.task_id)) group.state = 'no-task';

@@ -52,6 +52,7 @@ export const batchRow = (batch: BatchesTable, uploaded_by: string): BatchRow => 
   status: batch.status as BatchStatus,
   task_id: batch.task_id,
   uploaded_by,
+  centre: batch.centre_id,
   size: batch.size,
   total_sheets: batch.total_pages - batch.covers,
   processed_sheets: batch.done_pages - batch.covers,
@@ -163,10 +164,20 @@ const groupId = (batch: BatchesTable, index: number): string => `${batch.batch_n
 export async function listGroups(db: Database, batch: BatchesTable, only?: readonly number[]): Promise<GroupRow[]> {
   const groups = await db.sql
     .selectFrom('sheet_groups')
-    .selectAll()
+    .leftJoin('tasks', 'tasks.task_id', 'sheet_groups.task_id')
+    .selectAll('sheet_groups')
+    .select(['exam_id as exam', 'centre_id as centre', 'template_id', 'key_id', 'expected_count'])
     .where('batch_id', '=', batch.batch_id)
     .orderBy('group_index')
     .execute();
+  const scored = await db.sql
+    .selectFrom('results')
+    .innerJoin('pages', 'pages.sheet_id', 'results.sheet_id')
+    .select(['group_index', (eb) => eb.fn.max('key_version').as('key_version')])
+    .where('pages.batch_id', '=', batch.batch_id)
+    .groupBy('group_index')
+    .execute();
+  const versions = new Map(scored.map(({ group_index, key_version }) => [group_index, key_version]));
   const said = await db.sql
     .selectFrom('settlements')
     .select(['first_page', 'what'])
@@ -195,6 +206,7 @@ export async function listGroups(db: Database, batch: BatchesTable, only?: reado
     seen.add(group.task_id);
     return {
       ...group,
+      key_version: versions.get(group_index) ?? null,
       group_id: groupId(batch, group_index),
       index: group_index,
       state: group.state as GroupRow['state'],

@@ -65,7 +65,15 @@ export async function settleGroup(
     } else {
       const task_id = wish.what === 'task' ? wish.task_id : null;
       await db.upsert(tx, 'settlements', [
-        { batch_id, first_page: page, what: wish.what, task_id, user_id: user.user_id, settled_at: Date.now() },
+        {
+          batch_id,
+          first_page: page,
+          what: wish.what,
+          task_id,
+          user_id: user.user_id,
+          page_name: null,
+          settled_at: Date.now(),
+        },
       ]);
     }
     const groups = await groupsOf(tx, batch);

@@ -31,6 +31,12 @@ import { readEntry } from '../uploads/zip.ts';
 import { parse, type Routes } from './routes.ts';
 
 const ExportQuery = v.object({ format: v.optional(v.picklist(['wide', 'long'], 'use wide or long'), 'wide') });
+const ImageQuery = v.object({
+  /** pixels: a small JPEG instead of the scan itself */
+  width: v.optional(
+    v.pipe(v.string(), v.regex(/^\d{2,4}$/, 'a width in pixels'), v.transform(Number), v.maxValue(1600)),
+  ),
+});
 const DeleteQuery = v.object({ purge: v.optional(v.picklist(['true', 'false'], 'use true or false'), 'false') });
 
 /** By the bytes, because names lie. */
@@ -49,11 +55,16 @@ export interface BatchRouteDeps {
   wake: (batchId: string) => void;
   /** takes the copy of a purged batch's log away */
   forget: (batchId: string) => void;
+  /** throws when the bytes are no image */
+  thumbnail: (bytes: Buffer, width: number) => Promise<Buffer>;
   /** tells who watches the list that a batch went into the bin, came back or is gone */
   touch: (batchId: string) => void;
 }
 
-export function batchRoutes(routes: Routes, { db, blobs, announce, wake, forget, touch }: BatchRouteDeps): void {
+export function batchRoutes(
+  routes: Routes,
+  { db, blobs, announce, wake, forget, thumbnail, touch }: BatchRouteDeps,
+): void {
   routes.on('GET /api/batches', async (req, res, { user }) => {
     res.json(await listBatches(db, user, parse(BatchQuery, req.query, 'query')));
   });
@@ -114,6 +125,7 @@ export function batchRoutes(routes: Routes, { db, blobs, announce, wake, forget,
   routes.on('GET /api/batches/:batch_id/sheets/:sheet_id/image', async (req, res, { user }) => {
     const batch = await findVisible(db, user, String(req.params.batch_id));
     const page = await findPage(db, batch, String(req.params.sheet_id));
+    const { width } = parse(ImageQuery, req.query, 'query');
     const upload = await db.sql
       .selectFrom('uploads')
       .select('upload_id')
@@ -123,10 +135,19 @@ export function batchRoutes(routes: Routes, { db, blobs, announce, wake, forget,
     try {
       const entry = await readEntry(file, { ...page, offset: page.file_offset, compressedSize: page.compressed_size });
       if (!entry.ok) return refuse('IMAGE_REFUSED', `${page.name}: ${entry.reason}.`);
+      const bytes =
+        width === undefined
+          ? entry.bytes
+          : await thumbnail(entry.bytes, width).catch(() =>
+              refuse(
+                'IMAGE_REFUSED',
+                `${page.name} is not an image that can be drawn small. Ask for it without width.`,
+              ),
+            );
       return res
         .set({ 'Cache-Control': 'private, max-age=31536000, immutable', 'X-Content-Type-Options': 'nosniff' })
-        .type(imageType(entry.bytes))
-        .send(entry.bytes);
+        .type(imageType(bytes))
+        .send(bytes);
     } finally {
       await file.close();
     }

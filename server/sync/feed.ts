@@ -11,7 +11,7 @@ import type { User } from '../auth/sessions.ts';
 import { batchRow, findVisible, listGroups } from '../batches/queries.ts';
 import { ALL, MOST_CHANGES, OFFICE } from '../changes.ts';
 import { correctionsOf } from '../corrections/read.ts';
-import { answerOfKey } from '../keys/keys.ts';
+import { answerOfKey, namesIn } from '../keys/keys.ts';
 import { suspicionsOf } from '../keys/rescore.ts';
 import { answerOfTask } from '../keys/tasks.ts';
 
@@ -186,11 +186,13 @@ function office(db: Database, user: User, epoch: string): Source {
       .where('key_id', 'in', named)
       .groupBy('key_id')
       .execute();
+    const names = await namesIn(db, rows);
     return named.map((key_id) => ({
       id: key_id,
       row: {
         key_id,
         versions: versions.get(key_id) ?? [],
+        names,
         tasks: Number(used.find((one) => one.key_id === key_id)?.n ?? 0),
       },
     }));

@@ -16,6 +16,7 @@ export const BatchRow = v.object({
   status: BatchStatus,
   task_id: v.nullable(v.string()),
   uploaded_by: v.string(),
+  centre: v.nullable(v.string()),
   /** bytes */
   size: v.number(),
   total_sheets: v.number(),
@@ -116,6 +117,15 @@ export const GroupRow = v.object({
   notes: v.array(v.picklist(['same-task', 'other-files'])),
   /** what the wrong-key detector says, in words */
   suspicion: v.nullable(v.string()),
+  /** what its task says, null while there is no such task */
+  exam: v.nullable(v.string()),
+  centre: v.nullable(v.string()),
+  template_id: v.nullable(v.string()),
+  key_id: v.nullable(v.string()),
+  /** sheets that the task says there are */
+  expected_count: v.nullable(v.number()),
+  /** the newest version of the key that its sheets were scored with */
+  key_version: v.nullable(v.number()),
 });
 export type GroupRow = v.InferOutput<typeof GroupRow>;
 /** `POST /api/batches/{id}/groups/{group_id}/settle`. task: its sheets are this task's; join: what opened it was no cover, its

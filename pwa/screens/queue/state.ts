@@ -1,9 +1,10 @@
 // What to say about an upload, from what is stored of it. Pure.
 import type { Chunk, DeviceRow, Upload } from '../../db.ts';
-import { bytes, plural, roughly } from '../../ui/format.ts';
+import { bytes, roughly } from '../../ui/format.ts';
 import type { IconName, Tone } from '../../ui/words.ts';
 import { totalChunks } from '../../uploads/queue.ts';
 import { LEASE_STALE_MS } from '../../uploads/sender.ts';
+import { queueWords } from './words.ts';
 
 export type Lease = Extract<DeviceRow, { key: 'sender' }> | null;
 
@@ -173,7 +174,7 @@ const FINAL = new Set([
 const asSentence = (words: string): string => `${words.replace(/\.+$/, '')}.`;
 
 const fileName = (upload: Upload): string =>
-  upload.files.length === 1 ? `“${upload.files[0]?.name}”` : `the same ${plural(upload.files.length, 'file')}`;
+  upload.files.length === 1 ? `“${upload.files[0]?.name}”` : queueWords().sameFiles(upload.files.length);
 
 export type Work = 'none' | 'attention' | 'sending' | 'waiting';
 

@@ -1,0 +1,41 @@
+// Words of queueing a new batch, and of looking into it before it is sent.
+import { define, fill, plural } from '../../ui/language.ts';
+
+export const newWords = define('newBatch', {
+  title: 'New batch',
+  how: 'How are the sheets packed?',
+  zipCovers: 'ZIP with cover sheets',
+  zipCoversWords: 'The QR code on each cover names the task of the sheets behind it.',
+  zipTask: 'ZIP for one task',
+  zipTaskWords: 'No covers: all sheets belong to the task that you type.',
+  images: 'Images for one task',
+  imagesWords: 'Single pages as JPG, PNG, WebP or TIFF.',
+  taskId: 'Task id',
+  digits: '8 digits',
+  taskHint: 'Printed on the cover sheet, under the QR code.',
+  taskExtra: 'A task id has 8 digits; more were left out.',
+  scan: 'Scan a cover',
+  zipFile: 'ZIP file',
+  imageFiles: 'Images',
+  dropZip: 'Drop ZIP files here, or',
+  dropImages: 'Drop the images here, or',
+  inOrder: plural({ one: '{n} file, in this order', other: '{n} files, in this order' }),
+  severalZips: plural({ one: '{n} ZIP file, one batch', other: '{n} ZIP files, a batch each' }),
+  chunks: plural({ one: '{n} chunk', other: '{n} chunks' }),
+  another: 'Choose another',
+  chooseZip: 'Choose a ZIP file',
+  chooseImages: 'Choose images',
+  chooseFolder: 'Choose a folder',
+  queueIt: 'Queue this batch',
+  queueAll: plural({ one: 'Queue {n} batch', other: 'Queue {n} batches' }),
+  offline: 'Works without a network. The batch is copied to this {device} and sent by itself.',
+  noRoom: fill(
+    '{size} are needed and {room} are free on this {device}. Clear arrived uploads or free room in Settings.',
+  ),
+  nearlyNoRoom: fill('This takes most of the room that is left on this {device} ({room}).'),
+  camera: 'Point the camera at the QR code of a cover',
+  cameraNone: 'No camera can be used here. Type the task id instead.',
+  cameraOther: 'That QR code is not one of a cover.',
+  cameraWait: 'Starting the camera …',
+});
+export type NewWords = typeof newWords;
