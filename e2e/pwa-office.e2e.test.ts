@@ -113,7 +113,7 @@ test('a key pasted without a network arrives as a draft, the second supervisor p
   await cell.fill(key.answers.A?.[0] ?? '');
   await page.getByText('No problem found.').waitFor();
   await page.getByRole('button', { name: 'Save draft' }).click();
-  await page.getByText('Kept on this tablet.').waitFor();
+  await page.getByText('Kept on this device.').waitFor();
   await look(page, 'key that waits');
   await page.reload();
   expect(await cell.inputValue()).toBe(key.answers.A?.[0]);

@@ -1,6 +1,6 @@
 // How the app looks and reads on this device: theme and language. Kept in localStorage, because it is needed before
 // anything is drawn and before a database could be opened.
-import { isLanguage, LANGUAGES, type Language, language, setTablet, speak } from './ui/language.ts';
+import { isLanguage, LANGUAGES, type Language, language, speak } from './ui/language.ts';
 
 export const THEMES = ['system', 'light', 'dark'] as const;
 export type Theme = (typeof THEMES)[number];
@@ -28,7 +28,6 @@ export async function setLanguage(code: Language): Promise<void> {
 /** Before the first screen. A language that cannot be fetched leaves the app in English. */
 export async function applyLooks(): Promise<void> {
   applyTheme();
-  setTablet(matchMedia('(any-pointer: coarse)').matches && !matchMedia('(pointer: fine)').matches);
   language.subscribe((code) => {
     document.documentElement.lang = code;
     document.documentElement.dir = LANGUAGES[code].dir;

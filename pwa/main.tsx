@@ -4,7 +4,7 @@ import './ui/app.css';
 import { render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { createApi } from './api.ts';
-import { type App, AppContext, askSender, createCommands, UserContext } from './app.ts';
+import { type App, AppContext, createCommands, UserContext } from './app.ts';
 import { createBatchActions } from './batch-actions.ts';
 import { NewerSchema, onChange, openQueue, openUser, type QueueDb, type UserDb } from './db.ts';
 import { listenOutside } from './install.ts';
@@ -21,6 +21,7 @@ import { SettingsScreen } from './screens/settings/settings.tsx';
 import { Shell } from './screens/shell.tsx';
 import { SignInScreen } from './screens/sign-in/sign-in.tsx';
 import { closedWords, shellWords } from './screens/words.ts';
+import { startSending } from './sending.ts';
 import { createSession, webLock } from './session.ts';
 import { useLive } from './store.ts';
 import { createLink } from './sync/link.ts';
@@ -31,6 +32,7 @@ import { Toast } from './ui/controls.tsx';
 import { language } from './ui/language.ts';
 import { Empty, ScreenTitle } from './ui/parts.tsx';
 import { registerWorker } from './update.ts';
+import { chooseSenders } from './uploads/sender.ts';
 
 // Keys, tasks and users are the office's: a tablet at a centre never asks for them.
 const KeysScreen = lazily(async () => (await import('./screens/keys/keys.tsx')).KeysScreen);
@@ -139,50 +141,22 @@ async function undo(): Promise<void> {
   toast.value = typeof trouble === 'string' ? { words: trouble } : null;
 }
 
-/** How often the service worker is asked to send while something could be sent, and interrupted copies are looked for. */
-const ERRAND_MS = 30_000;
+/** How often copies whose tab is gone are looked for. */
 const INTERRUPTED_MS = 5_000;
 
-/** The page's part in sending: it asks. On load, when it comes into view, when the network is back, and now and then. */
-function runErrands(queue: QueueDb, app: App): void {
-  const somethingToSend = async (): Promise<boolean> =>
-    (await queue.getAll('uploads')).some((upload) => upload.step.at === 'queued' || upload.step.at === 'waiting');
-  const ask = async (): Promise<void> => {
-    if (await somethingToSend()) await askSender();
-  };
-  // An errand that fails (the database was closed under us) is run again soon.
-  const errand = (run: () => Promise<void>) => () => {
-    run().catch(() => {});
-  };
-  const look = errand(app.commands.lookForInterrupted);
-  let before = '';
-  onChange((stores) => {
-    if (!stores.includes('device')) return;
-    errand(async () => {
-      // A network that is back, and a person who signed in, are reasons to try again now.
-      const link = await queue.get('device', 'link');
-      const who = await app.session.identity();
-      const now = JSON.stringify([
-        link?.key === 'link' && link.state,
-        who?.me.user_id,
-        who?.signed_in,
-        who?.me.must_change_password,
-      ]);
-      if (now !== before) await ask();
-      before = now;
-    })();
-  });
+/** What is looked at when the app comes into view, when the network may be back, and now and then. */
+function runErrands(app: App): void {
+  // One that fails (the database was closed under us) is run again soon.
+  const look = () => void app.commands.lookForInterrupted().catch(() => {});
   const comeBack = (): void => {
     if (document.visibilityState !== 'visible') return;
     app.nudge();
-    errand(ask)();
     look();
   };
   document.addEventListener('visibilitychange', comeBack);
   // Hints only: what is believed is the answer, or the silence, that follows.
   addEventListener('online', comeBack);
   addEventListener('offline', comeBack);
-  setInterval(errand(ask), ERRAND_MS);
   setInterval(look, INTERRUPTED_MS);
   comeBack();
 }
@@ -207,14 +181,22 @@ async function start(): Promise<void> {
     render(<Closed words={words} />, root);
     return;
   }
+  await chooseSenders(queue, location.search);
   const api = createApi({ heard: createLink(queue).heard });
   const session = createSession({ queue, api, exclusively: webLock, now: () => performance.now() });
-  const live = startLive({ queue, api, session, signal: new AbortController().signal });
+  const sending = startSending({ queue, api, session });
+  const live = startLive({
+    queue,
+    api,
+    session,
+    standBehind: sending.standBehind,
+    signal: new AbortController().signal,
+  });
   const app: App = {
     queue,
     session,
     nudge: live.nudge,
-    commands: createCommands(queue),
+    commands: createCommands(queue, sending.wake),
     office: createOffice({ api, session }),
     batches: createBatchActions({ api, session, nudge: live.nudge }),
   };
@@ -230,7 +212,8 @@ async function start(): Promise<void> {
   );
   listenOutside(() => go('/new'));
   await registering;
-  runErrands(queue, app);
+  runErrands(app);
+  addEventListener('online', sending.wake);
 }
 
 const Closed = ({ title = closedWords().pleaseReload, words }: { title?: string; words: string }) => (

@@ -1,11 +1,9 @@
 // `bench -- accuracy --pages N --seed S [--level L] [--questions Q]`: worn sheets of 150 questions through JPEG and the
 // whole engine, at the three levels, on as many threads as there are cores. A field that is wrong and not flagged is a
 // silent error; confidence is compared with what was observed.
-import os from 'node:os';
 import { parseArgs } from 'node:util';
-import { Worker } from 'node:worker_threads';
 import type { Level } from '../../shared/corpus/levels.ts';
-import type { Errand, SeenPage } from './accuracy-pages.ts';
+import { seeWorn } from './accuracy-threads.ts';
 
 /** Edges of the bands in which confidence is judged. */
 const BANDS = [0, 0.6, 0.8, 0.9, 0.95, 0.99, 0.999, 0.9999, 1.01] as const;
@@ -21,24 +19,6 @@ interface Band {
   errors: number;
   predicted: number;
 }
-
-/** Has every page of a level seen, in no order. */
-const see = async (errand: Omit<Errand, 'first' | 'step'>, tell: (page: SeenPage) => void): Promise<void> => {
-  const threads = Math.min(os.availableParallelism(), errand.pages);
-  await Promise.all(
-    Array.from(
-      { length: threads },
-      (_, first) =>
-        new Promise<void>((resolve, reject) => {
-          const workerData: Errand = { ...errand, first, step: threads };
-          const worker = new Worker(new URL('./accuracy-pages.js', import.meta.url), { workerData });
-          worker.on('message', tell);
-          worker.on('error', reject);
-          worker.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a thread ended with ${code}`))));
-        }),
-    ),
-  );
-};
 
 export const run = async (args: readonly string[]): Promise<object> => {
   const { values } = parseArgs({
@@ -82,7 +62,7 @@ export const run = async (args: readonly string[]): Promise<object> => {
       page_failures: 0,
       pages_lost: 0,
     };
-    await see({ template: `sheaf-${values.questions}`, level, seed, dpi: DPI, pages }, (seen) => {
+    await seeWorn({ template: `sheaf-${values.questions}`, level, seed, dpi: DPI, pages }, (seen) => {
       const say = (text: string): void => {
         if (!values.verbose) return;
         process.stderr.write(`level ${level} page ${seen.page} [${seen.effects.join(', ')}]: ${text}\n`);

@@ -13,9 +13,9 @@ export const pendingWords = define('pending', {
   discardMine: 'Discard mine',
   sendMine: 'Send mine',
   sendAgain: 'Send again',
-  kept: 'Kept on this {device}. It is sent by itself as soon as the server can be reached.',
+  kept: 'Kept on this device. It is sent by itself as soon as the server can be reached.',
   discardTitle: 'Discard your changes?',
   discardThem: 'Discard them',
-  discardWords: fill('What you changed of {name} and the server does not have is deleted from this {device}.'),
+  discardWords: fill('What you changed of {name} and the server does not have is deleted from this device.'),
 });
 export type PendingWords = typeof pendingWords;

@@ -265,7 +265,7 @@ export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
         >
           <p>{mayKeepKeys(me.role) ? t.forgottenOffice : t.forgotten}</p>
           {edits.length > 0 && <p>{t.changesStay(edits.length)}</p>}
-          {sum.uploads > 0 && <p>{t.uploadsStay(sum.uploads)}</p>}
+          {sum.kept > 0 && <p>{t.uploadsStay(sum.kept)}</p>}
         </Confirm>
       )}
     </div>

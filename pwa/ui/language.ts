@@ -14,30 +14,19 @@ export const isLanguage = (code: string | null | undefined): code is Language =>
 export const language = atom<Language>('en');
 export const languageTag = (): string => LANGUAGES[language.get()].tag;
 
-/** What `{device}` is called: whoever works with a mouse would be puzzled to read of a tablet. */
-let onTablet = true;
-export const setTablet = (is: boolean): void => {
-  onTablet = is;
-};
-const DEVICE = { en: ['tablet', 'computer'], ar: ['الجهاز اللوحي', 'الحاسوب'] } as const;
-
 const i18n = createI18n<Language, 'en'>(language, {
   baseLocale: 'en',
   get: async () => (await import('./arabic.ts')).arabic,
 });
 
 type Value = string | number;
-type Named<T extends string> = T extends `${string}{${infer Name}}${infer Rest}`
-  ? Exclude<Name, 'device'> | Named<Rest>
-  : never;
+type Named<T extends string> = T extends `${string}{${infer Name}}${infer Rest}` ? Name | Named<Rest> : never;
 /** The forms of a number in a language, as Intl.PluralRules names them: English has two, Arabic six. */
 export type Forms = Partial<Record<Intl.LDMLPluralRule, string>> & { other: string };
 
 function put(code: string, text: string, values: Readonly<Record<string, Value>>): string {
   const { dir, tag } = LANGUAGES[code as Language];
-  const device = DEVICE[code as Language][onTablet ? 0 : 1];
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
-    if (name === 'device') return device;
     const value = values[name];
     if (value === undefined) return whole;
     if (typeof value === 'number') return new Intl.NumberFormat(tag).format(value);
@@ -80,19 +69,9 @@ export type Translated<M extends () => Record<string, Message>> = {
 /** Messages under a name. What is returned gives them in the language of the moment. */
 export function define<B extends Record<string, Message>>(name: string, base: B): () => B {
   const store = i18n(name, base as Parameters<typeof i18n>[1]);
-  let said: { of: unknown; tablet: boolean; messages: B } | undefined;
   // Listened to for good: otherwise it would not follow the language.
   store.listen(() => {});
-  return () => {
-    const messages = store.get();
-    if (said?.of === messages && said.tablet === onTablet) return said.messages;
-    const code = language.get();
-    const plain = Object.fromEntries(
-      Object.entries(messages).map(([key, value]) => [key, typeof value === 'string' ? put(code, value, {}) : value]),
-    ) as B;
-    said = { of: messages, tablet: onTablet, messages: plain };
-    return plain;
-  };
+  return () => store.get() as B;
 }
 
 /** Changes the language; resolves when its messages are there. Rejects when they cannot be fetched. */

@@ -18,6 +18,8 @@ import { chunkCount } from '../../shared/protocol/upload.ts';
 import type { BatchesTable, Database } from '../adapters/database.ts';
 import { visible } from '../auth/access.ts';
 import type { User } from '../auth/sessions.ts';
+import { finalAnswers } from '../corrections/answers.ts';
+import { correctionsOfSheets } from '../corrections/read.ts';
 import { createJudge } from '../keys/judge.ts';
 import { refuse } from '../problem.ts';
 import { iso } from '../progress/log.ts';
@@ -43,7 +45,7 @@ export async function findVisible(db: Database, user: User, batchId: string): Pr
   );
 }
 
-const row = (batch: BatchesTable, uploaded_by: string): BatchRow => ({
+export const batchRow = (batch: BatchesTable, uploaded_by: string): BatchRow => ({
   batch_id: batch.batch_id,
   name: batch.name,
   upload_type: batch.upload_type,
@@ -102,7 +104,7 @@ export async function listBatches(
     .offset((query.page - 1) * PAGE_SIZE)
     .execute();
   return {
-    items: found.map((batch) => row(batch, batch.username)),
+    items: found.map((batch) => batchRow(batch, batch.username)),
     total: Number(total),
     page: query.page,
     pages: Math.max(1, Math.ceil(Number(total) / PAGE_SIZE)),
@@ -126,7 +128,7 @@ export async function batchDetail(db: Database, batch: BatchesTable): Promise<Ba
   const began = batch.first_byte_at;
   const [started, ended] = [batch.processing_started_at, batch.processing_completed_at];
   return {
-    ...row(batch, who?.username ?? ''),
+    ...batchRow(batch, who?.username ?? ''),
     stage: batch.stage as Stage,
     message: batch.message,
     error_details: batch.error_details,
@@ -158,7 +160,8 @@ export async function batchDetail(db: Database, batch: BatchesTable): Promise<Ba
 
 const groupId = (batch: BatchesTable, index: number): string => `${batch.batch_no}-${index}`;
 
-export async function listGroups(db: Database, batch: BatchesTable): Promise<GroupRow[]> {
+/** @param only the groups of these indexes; undefined: all */
+export async function listGroups(db: Database, batch: BatchesTable, only?: readonly number[]): Promise<GroupRow[]> {
   const groups = await db.sql
     .selectFrom('sheet_groups')
     .leftJoin('tasks', 'tasks.task_id', 'sheet_groups.task_id')
@@ -197,7 +200,7 @@ export async function listGroups(db: Database, batch: BatchesTable): Promise<Gro
   const words = (from: number, to = batch.total_pages) =>
     said.find(({ first_page }) => first_page >= from && first_page < to)?.what;
   const seen = new Set<string | null>([null]);
-  return groups.map(({ batch_id: _, group_index, suspicion, confirmed_key: __, ...group }) => {
+  const rows = groups.map(({ batch_id: _, group_index, suspicion, confirmed_key: __, ...group }) => {
     const notes: GroupRow['notes'] = seen.has(group.task_id) && group.task_id !== null ? ['same-task'] : [];
     if (group.task_id !== null && elsewhere.has(group.task_id)) notes.push('other-files');
     seen.add(group.task_id);
@@ -212,6 +215,7 @@ export async function listGroups(db: Database, batch: BatchesTable): Promise<Gro
       suspicion: suspicion === null ? null : (JSON.parse(suspicion) as { message: string }).message,
     };
   });
+  return only ? rows.filter(({ index }) => only.includes(index)) : rows;
 }
 
 /** Pages that are sheets, or may be: covers and blank pages are not. */
@@ -330,7 +334,9 @@ export async function sheetDetail(db: Database, batch: BatchesTable, sheetId: st
     .orderBy('question')
     .execute();
   const { key_id, key_version, ...columns } = sheet;
-  const judged = await createJudge(db)(sheet, answers);
+  const corrections = (await correctionsOfSheets(db.sql, [page.sheet_id])).get(page.sheet_id) ?? [];
+  const final = finalAnswers(answers, corrections);
+  const judged = await createJudge(db)(sheet, final);
   return {
     ...sheetRow(batch, columns),
     key_version,
@@ -338,11 +344,7 @@ export async function sheetDetail(db: Database, batch: BatchesTable, sheetId: st
     image_sha256: reading?.image_sha256 ?? null,
     engine_version: reading?.engine_version ?? null,
     reading: reading ? (JSON.parse(reading.content) as Reading) : null,
-    answers: answers.map(({ value, confidence, flags }, i) => ({
-      value,
-      confidence,
-      flags: (flags ? flags.split(' ') : []) as SheetDetail['answers'][number]['flags'],
-      ...judged[i]!,
-    })),
+    answers: final.map((answer, i) => ({ ...answer, ...judged[i]! })),
+    corrections,
   };
 }

@@ -4,7 +4,8 @@ import type { SettleForm } from '../../shared/protocol/batch.ts';
 import type { BatchesTable, Database } from '../adapters/database.ts';
 import { audit, by } from '../audit.ts';
 import type { User } from '../auth/sessions.ts';
-import { scopeOf, tellChanges } from '../changes.ts';
+import { scopeOf, tellBatch, tellChanges } from '../changes.ts';
+import { placePages } from '../corrections/place.ts';
 import { requestRescoreOf } from '../keys/rescore.ts';
 import { refuse } from '../problem.ts';
 import { groupsOf, HELD, keepGroups, lastPage } from './grouping.ts';
@@ -77,6 +78,8 @@ export async function settleGroup(
     }
     const groups = await groupsOf(tx, batch);
     const moved = await keepGroups(tx, batch, groups);
+    // What was said of single pages stands above what was said of their group.
+    await placePages(tx, batch);
     const held = groups.filter(({ state }) => HELD.includes(state)).length;
     await tx
       .updateTable('batches')
@@ -93,15 +96,10 @@ export async function settleGroup(
       before: { group_id, task_id: group.task_id, state: group.state },
       after: { ...wish, page, moved_pages: moved, groups: groups.length, held },
     });
-    const scope = scopeOf(batch_id);
-    await tellChanges(
-      db,
-      tx,
-      scope,
-      'group',
-      groups.map(({ group_index }) => group_index),
-    );
-    await tellChanges(db, tx, scope, 'batch', [batch_id]);
     await requestRescoreOf(db, tx, batch_id, `group ${group_id} was settled`, user.user_id);
+    // Groups that are no more are told of too.
+    const indexes = Array.from({ length: Math.max(before.length, groups.length) }, (_, index) => index);
+    await tellChanges(db, tx, scopeOf(batch_id), 'group', indexes);
+    await tellBatch(tx, batch_id);
   });
 }

@@ -184,7 +184,8 @@ export function createHandlers(deps: StepDeps, queues: Queues) {
       try {
         await walk(batch_id, deps, queues);
       } catch (error) {
-        if (job.attemptsMade + 1 < (job.opts.attempts ?? 1)) throw error;
+        // Without a database nothing is known of the batch, least of all that it has failed.
+        if (job.attemptsMade + 1 < (job.opts.attempts ?? 1) || deps.db.isAway(error)) throw error;
         await fail(batch_id, `it stopped in a step that failed ${JOB.attempts} times: ${String(error)}`, deps);
         throw new UnrecoverableError(String(error));
       }

@@ -11,6 +11,7 @@ import {
 } from '../../shared/protocol/upload.ts';
 import type { Database, Tx, UploadsTable } from '../adapters/database.ts';
 import { sha256, type User } from '../auth/sessions.ts';
+import { tellBatch } from '../changes.ts';
 import { refuse } from '../problem.ts';
 import { type Logged, tell } from '../progress/log.ts';
 
@@ -137,6 +138,7 @@ export async function insertUpload(
       settled_at: now,
     })),
   );
+  await tellBatch(tx, ids.batch_id);
 }
 
 const unknown = (uploadId: string): never =>

@@ -1,7 +1,7 @@
 // Draws filled sheets and covers with known content, through the same geometry that the reader uses.
 import type { GrayImage } from '../omr/image.ts';
 import { COVER } from '../template/built-in.ts';
-import { layOut } from '../template/geometry.ts';
+import { layOut, optionsOf } from '../template/geometry.ts';
 import { printed } from '../template/print.ts';
 import { coverQr, sheetQr } from '../template/qr-text.ts';
 import type { Template } from '../template/template.ts';
@@ -16,6 +16,8 @@ export interface SheetContent {
   variant: string;
   /** of q1, q2 …: '' blank, 'B', or 'A|C' when two are marked */
   answers: readonly string[];
+  /** of fields with other labels */
+  other?: Readonly<Record<string, string>>;
   /** text of the QR code; left out it names the template, null prints none */
   qr?: string | null;
   /** chance of this candidate's hand */
@@ -49,7 +51,7 @@ export const drawSheet = (template: Template, content: SheetContent, dpi: number
     const value = markedIn(field.label, content);
     field.groups.forEach((first, group) => {
       const marked = field.type === 'grid' ? [value[group] ?? '_'] : value.split('|');
-      field.options.forEach((option, i) => {
+      optionsOf(field, group).forEach((option, i) => {
         if (marked.includes(option)) fillBubble(image, layout.bubbles[first + i]!, dpi / 25.4, hand, random);
       });
     });
@@ -61,7 +63,7 @@ const markedIn = (label: string, content: SheetContent): string => {
   if (label === 'roll') return content.roll;
   if (label === 'variant') return content.variant;
   const question = /^q(\d+)$/.exec(label);
-  return question ? (content.answers[Number(question[1]) - 1] ?? '') : '';
+  return (question ? content.answers[Number(question[1]) - 1] : content.other?.[label]) ?? '';
 };
 
 /** @param taskId 8 digits, in the QR code and below it in figures */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { drawBlank, drawSheet } from '../corpus/draw.ts';
 import { randomContent } from '../corpus/sample.ts';
-import { expose, streak } from '../corpus/wear.ts';
+import { expose, streak, turn } from '../corpus/wear.ts';
 import { BUILT_IN, builtIn, COVER } from '../template/built-in.ts';
 import type { GrayImage } from './image.ts';
 import { looksLikeSheet } from './look.ts';
@@ -17,8 +17,11 @@ const looks = (image: GrayImage): boolean => {
 };
 
 test('[R2] a line down the whole glass is a streak, a sheet’s own boxes are none', () => {
-  expect(flagsOf(page)).toEqual([]);
-  expect(flagsOf(streak(page, 0.4, 2, 0.3))).toContain('streak');
+  const streaked = streak(page, 0.4, 2, 0.3);
+  for (const degrees of [0, 90, 180, 270] as const) {
+    expect(flagsOf(turn(streaked, degrees))).toContain('streak');
+    expect(flagsOf(turn(page, degrees))).toEqual([]);
+  }
 });
 
 test('[R2] print hardly darker than its paper is said to be', () => {

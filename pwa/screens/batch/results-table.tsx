@@ -127,6 +127,7 @@ const REASONS = {
   'variant-unread': 'variantUnread',
   'variant-unknown': 'variantUnknown',
   'suspect-key': 'suspectKey',
+  void: 'setAsideReason',
 } as const satisfies Record<Unscored, string>;
 
 const Remarks = ({ row }: { row: SheetRow }) => {

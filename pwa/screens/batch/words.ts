@@ -4,7 +4,7 @@ import { define, fill, plural } from '../../ui/language.ts';
 export const batchWords = define('batch', {
   batch: 'Batch',
   back: 'Batches',
-  notHere: 'The details of this batch are not on this {device} yet.',
+  notHere: 'The details of this batch are not on this device yet.',
   notHereWords: 'They are fetched as soon as the server can be reached.',
   unknown: 'This batch is not known here.',
   unknownWords: 'If it is one of yours, it appears here as soon as the server can be reached.',
@@ -66,6 +66,7 @@ export const batchWords = define('batch', {
   sheets: 'Sheets',
   noTask: 'no task',
   suspectKey: 'another key fits better',
+  setAsideReason: 'set aside by a person',
   beforeFirst: 'before the first cover',
   coverUnread: 'cover not readable',
   taskUnknown: 'task not known',

@@ -7,12 +7,12 @@ export const listWords = define('batches', {
   inProgress: 'In progress',
   doubtful: 'Doubtful sheets',
   failed: 'Failed sheets',
-  here: 'On this {device}',
+  here: 'On this device',
   none: 'No batches yet.',
   noneWords: 'Queue a ZIP of scans: it is read while it is still being sent.',
-  nothingKept: 'Nothing is kept on this {device} yet.',
+  nothingKept: 'Nothing is kept on this device yet.',
   nothingKeptWords: 'The list appears as soon as the server can be reached. A new batch can be queued right now.',
-  uploadsHere: plural({ one: '{n} upload on this {device}', other: '{n} uploads on this {device}' }),
+  uploadsHere: plural({ one: '{n} upload on this device', other: '{n} uploads on this device' }),
   find: 'Find a batch',
   all: 'All',
   noneFound: 'No batch fits that.',
@@ -34,6 +34,6 @@ export const listWords = define('batches', {
   lastOf: plural({ one: 'Last {n} batch of {centre}', other: 'Last {n} batches of {centre}' }),
   everyCentre: 'all centres',
   bar: fill('{name}: {status}, {time}'),
-  moreThanKept: fill('{kept} of {total} are kept on this {device}'),
+  moreThanKept: fill('{kept} of {total} are kept on this device'),
 });
 export type ListWords = typeof listWords;

@@ -124,7 +124,11 @@ const UploadCard = ({ view, now }: { view: UploadView; now: number }) => {
             return commands.removeUpload(upload.id);
           }}
         >
-          <p>{t.removeWords({ size: bytes(view.safe_bytes - view.sent_bytes), name: upload.name })}</p>
+          <p>
+            {view.only_here_bytes > 0
+              ? t.removeWords({ size: bytes(view.only_here_bytes), name: upload.name })
+              : t.removeNothing({ name: upload.name })}
+          </p>
         </Confirm>
       )}
     </li>

@@ -1,6 +1,6 @@
 // What to say about an upload, from what is stored of it. Pure.
 import type { Chunk, DeviceRow, Upload } from '../../db.ts';
-import { bytes } from '../../ui/format.ts';
+import { bytes, roughly } from '../../ui/format.ts';
 import type { IconName, Tone } from '../../ui/words.ts';
 import { totalChunks } from '../../uploads/queue.ts';
 import { LEASE_STALE_MS } from '../../uploads/sender.ts';
@@ -24,6 +24,8 @@ export interface UploadView {
   safe_bytes: number;
   sent: number;
   sent_bytes: number;
+  /** bytes that no server has verified, and that are lost with this upload */
+  only_here_bytes: number;
   sending: boolean;
   /** the same file must be picked again */
   needs_file: boolean;
@@ -50,38 +52,40 @@ const WAITING = {
 export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Lease, now: number): UploadView {
   const t = queueWords();
   const total = totalChunks(upload);
-  const inHand = lease?.upload === upload.id && now - lease.beat < LEASE_STALE_MS;
-  const sent = upload.step.at === 'sent' ? total : chunks.filter((chunk) => chunk.state === 'sent').length;
+  const inHand = lease?.upload === upload.id && now - lease.beat < LEASE_STALE_MS ? lease : null;
+  const arrived = upload.step.at === 'sent';
+  const kept = chunks.filter(({ state }) => state !== 'lost');
+  const sent = arrived ? total : kept.filter(({ state }) => state === 'sent').length;
   const cells: UploadView['cells'] = Array.from({ length: total }, () => 'none');
-  for (const chunk of chunks)
+  for (const chunk of kept)
     cells[chunk.index] = chunk.state === 'sent' ? 'sent' : inHand && chunk.landed > 0 ? 'sending' : 'safe';
-  if (upload.step.at === 'sent') cells.fill('sent');
-  const safe_bytes = upload.step.at === 'sent' ? upload.size : chunks.reduce((sum, chunk) => sum + chunk.size, 0);
-  const sent_bytes =
-    upload.step.at === 'sent'
-      ? upload.size
-      : chunks.reduce((sum, chunk) => sum + (chunk.state === 'sent' ? chunk.size : chunk.landed), 0);
+  if (arrived) cells.fill('sent');
+  const sum = (of: (chunk: Chunk) => number): number => kept.reduce((bytes, chunk) => bytes + of(chunk), 0);
+  const safe_bytes = arrived ? upload.size : sum(({ size }) => size);
+  const landed = sum((chunk) => (chunk.state === 'sent' ? chunk.size : chunk.landed));
+  const sent_bytes = arrived ? upload.size : Math.min(safe_bytes, landed + (inHand?.flying ?? 0));
   const base = {
     upload,
     total,
     cells,
     sent,
     sent_bytes,
-    safe: upload.step.at === 'sent' ? total : chunks.length,
+    safe: arrived ? total : kept.length,
     safe_bytes,
+    only_here_bytes: arrived ? 0 : sum((chunk) => (chunk.state === 'staged' ? chunk.size : 0)),
     sending: false,
     needs_file: false,
     can_retry: false,
   };
   const { step } = upload;
-  if (inHand && (step.at === 'queued' || step.at === 'waiting')) {
-    const current = Math.min(sent + 1, total);
+  if (inHand && (step.at === 'queued' || step.at === 'waiting' || step.at === 'passing')) {
+    const passing = step.at === 'passing' ? ` ${passes(base)}` : '';
     return {
       ...base,
       tone: 'run',
       icon: 'sending',
       word: t.sending,
-      sentence: t.sendingChunk({ at: current, total, size: bytes(Math.min(upload.chunk_size, upload.size)) }),
+      sentence: `${pace(Math.min(sent + 1, total), total, upload.size - sent_bytes, inHand.rate)}${passing}`,
       sending: true,
     };
   }
@@ -93,6 +97,15 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         icon: 'running',
         word: t.copying,
         sentence: t.copyingWords({ safe: bytes(safe_bytes), all: bytes(upload.size) }),
+      };
+    case 'passing':
+      return {
+        ...base,
+        tone: step.wait ? 'wait' : 'run',
+        icon: step.wait ? 'clock' : 'running',
+        word: step.wait ? t.waiting : t.copying,
+        sentence: `${passes(base)}${step.wait ? ` ${t[WAITING[step.wait.why]]}` : ''}`,
+        can_retry: step.wait !== null,
       };
     case 'incomplete':
       return {
@@ -146,6 +159,16 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
   }
 }
 
+/** How much of what does not fit on the device is in safety, and what that asks of a person. */
+const passes = ({ safe_bytes, upload }: Pick<UploadView, 'safe_bytes' | 'upload'>): string =>
+  queueWords().passing({ safe: bytes(safe_bytes), all: bytes(upload.size) });
+
+/** What is sent; once bytes a second were measured, what they promise. */
+const pace = (at: number, total: number, left: number, rate: number | null): string =>
+  rate && rate >= 1024
+    ? queueWords().sendingAt({ at, total, rate: bytes(rate), left: roughly((left / rate) * 1000) })
+    : queueWords().sendingChunk({ at, total });
+
 /** Trying again brings the same answer: it is the file that is wrong. */
 const FINAL = new Set([
   'REJECTED',
@@ -165,24 +188,29 @@ const fileName = (upload: Upload): string =>
 
 export type Work = 'none' | 'attention' | 'sending' | 'waiting';
 
-/** All uploads of the device in one: for the sign in the corner. `done` and `of` count chunks. */
+/** All uploads of the device in one: for the sign in the corner. `done` and `of` count chunks of what goes by itself;
+ *  what needs a person is counted in `attention` alone. */
 export function sumUp(views: readonly UploadView[]): {
   work: Work;
   done: number;
   of: number;
   uploads: number;
   attention: number;
+  /** all that has not arrived */
+  kept: number;
 } {
+  const needsPerson = (view: UploadView): boolean => view.needs_file || view.upload.step.at === 'parked';
   const open = views.filter((view) => view.upload.step.at !== 'sent');
-  const attention = open.filter((view) => view.needs_file || view.upload.step.at === 'parked').length;
-  const of = open.reduce((sum, view) => sum + view.total, 0);
-  const done = open.reduce((sum, view) => sum + view.sent, 0);
-  const work: Work = open.some((view) => view.sending)
+  const going = open.filter((view) => !needsPerson(view));
+  const attention = open.length - going.length;
+  const of = going.reduce((sum, view) => sum + view.total, 0);
+  const done = going.reduce((sum, view) => sum + view.sent, 0);
+  const work: Work = going.some((view) => view.sending)
     ? 'sending'
     : attention > 0
       ? 'attention'
-      : open.length > 0
+      : going.length > 0
         ? 'waiting'
         : 'none';
-  return { work, done, of, uploads: open.length, attention };
+  return { work, done, of, uploads: going.length, attention, kept: open.length };
 }

@@ -12,8 +12,8 @@ export const signInWords = define('signIn', {
   unreachable: 'The server cannot be reached. Signing in needs the network once; what is queued stays safe.',
   wrong: 'User name or password is wrong.',
   safeHere: plural({
-    one: '{n} upload is safe on this {device}.',
-    other: '{n} uploads are safe on this {device}.',
+    one: '{n} upload is safe on this device.',
+    other: '{n} uploads are safe on this device.',
   }),
   chooseOwn: 'Choose your own password',
   change: 'Change your password',

@@ -1,0 +1,80 @@
+// A page as the feed tells it, read: what the machine saw, what people decided, and what it comes to under a key. The same
+// on a device as on the server, so that a correction shows its score at once and the server's answer is no surprise.
+import type { Role } from './protocol/auth.ts';
+import type { Correction } from './protocol/correction.ts';
+import type { KeyContent } from './protocol/key.ts';
+import type { Correct, SheetLine } from './protocol/sync.ts';
+import { type AsRead, applyCorrections, type Final, type ResultColumns, resultOf } from './review.ts';
+import { unpackValues } from './scoring/marks.ts';
+import { unpackNotes } from './scoring/notes.ts';
+import { scorer } from './scoring/score.ts';
+
+export const pageOf = (line: SheetLine): number => line[0];
+export const correctionsOf = (line: SheetLine): Correction[] => line[25];
+/** What a decision about the page is made upon. */
+export const revOf = (line: SheetLine): number => line[25].at(-1)?.rev ?? 0;
+
+/** What the engine read of a page; null when it is no sheet, or was not read. */
+export function readOf(line: SheetLine): AsRead | null {
+  if (line[3] !== 'sheet') return null;
+  const notes = unpackNotes(line[13]);
+  const doubts = notes.filter(({ flags }) => flags.includes('doubtful'));
+  return {
+    marks: {
+      roll: line[9],
+      variant: line[10],
+      values: unpackValues(line[12], line[11]),
+      doubtful: doubts.length,
+      variant_doubtful: doubts.some(({ label }) => label === 'variant'),
+    },
+    notes,
+  };
+}
+
+/** A decision that the server has not taken yet, as it will stand in the history if nobody else says anything. */
+export function pendingCorrections(
+  line: SheetLine,
+  items: readonly Correct['items'][number][],
+  by: { user_id: string; username: string; role: Role; client_id: string },
+): Correction[] {
+  return items.map(({ field, value, base_rev }, i) => ({
+    ...by,
+    correction_id: `pending ${i}`,
+    field,
+    value,
+    previous: null,
+    reason: null,
+    base_rev,
+    rev: revOf(line) + 1 + i,
+    at: '',
+  }));
+}
+
+export interface SheetView {
+  final: Final;
+  /** null while what it needs is not on this device: the server's then stands in the line */
+  result: ResultColumns | null;
+}
+
+/**
+ * @param keyOf the newest published key of a task: null when there is none, undefined when the task is not known
+ * @param knows false when keys are not on this device
+ */
+export function viewSheet(
+  line: SheetLine,
+  pending: readonly Correction[],
+  keyOf: (task_id: string) => KeyContent | null | undefined,
+  knows = true,
+): SheetView | null {
+  const read = readOf(line);
+  if (!read) return null;
+  const final = applyCorrections(read, [...correctionsOf(line), ...pending]);
+  if (!knows) return { final, result: null };
+  // The page's task on the server holds every decision but those that are on their way.
+  const moved = pending.findLast(({ field }) => field === 'task');
+  const task_id = moved ? (moved.value ?? null) : line[5];
+  const key = task_id === null ? undefined : keyOf(task_id);
+  const known_task = task_id !== null && key !== undefined;
+  const scored = scorer(key ?? null).score(final.marks);
+  return { final, result: resultOf(scored, { held: line[24] === 1, known_task }, final.void) };
+}
