@@ -32,7 +32,7 @@ export const ActivityLog = ({
               <li key={line.seq} class={line.tone}>
                 <time dateTime={line.at}>{timeOfDay(line.at)}</time>
                 <span class="log-words">
-                  <b>{line.title}</b> {line.words}
+                  <b>{line.title}</b> <bdi>{line.words}</bdi>
                 </span>
                 <span class="log-elapsed">+{duration(line.elapsed_ms)}</span>
               </li>

@@ -131,7 +131,11 @@ const Row = ({
           <IconButton icon="open" label={t.toSheet({ n })} onClick={() => onSheet(row.sheet_id ?? '')} />
         )}
       </div>
-      {open && row.error !== null && <p class="feed-why">{row.error}</p>}
+      {open && row.error !== null && (
+        <p class="feed-why" dir="auto">
+          {row.error}
+        </p>
+      )}
     </div>
   );
 };

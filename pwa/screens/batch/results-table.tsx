@@ -110,7 +110,9 @@ export const ResultsTable = ({
             row.error_message === null ? null : (
               <tr class="why">
                 <td />
-                <td colSpan={columns.length - 1}>{row.error_message}</td>
+                <td colSpan={columns.length - 1} dir="auto">
+                  {row.error_message}
+                </td>
               </tr>
             )
           }

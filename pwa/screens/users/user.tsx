@@ -48,7 +48,11 @@ export const UserScreen = ({ id, me }: { id: string | null; me: Me }) => {
             <UserState row={stored.row} />
           </ScreenTitle>
           <TrueAt at={stored.row.true_at} />
-          <Rights key={JSON.stringify(stored.row)} row={stored.row} centres={stored.centres} />
+          <Rights
+            key={JSON.stringify([stored.row.role, stored.row.centres])}
+            row={stored.row}
+            centres={stored.centres}
+          />
           <Devices row={stored.row} />
           <Access row={stored.row} own={stored.row.user_id === me.user_id} />
         </>
