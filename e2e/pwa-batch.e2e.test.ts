@@ -85,6 +85,9 @@ test('a batch is followed from its first byte: connecting, running, paused, lost
   await page.getByText('All 30 sheets were read').waitFor({ timeout: 90_000 });
   await status(page, 'Completed');
   await page.locator('.connection').waitFor({ state: 'detached' });
+  // What it came to is kept when its sheets are here; before that it could not be shown without a network.
+  await page.locator('.results tbody tr').nth(29).waitFor({ timeout: 60_000 });
+  await page.locator('.results-section').getByText('provisional').waitFor({ state: 'detached', timeout: 60_000 });
   // The cover is a page too.
   await page.locator('.feed .badge', { hasText: '31' }).waitFor();
   // The feed tells each page once, however often it was heard of.
