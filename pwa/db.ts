@@ -40,6 +40,18 @@ export interface ServerSide {
 export type IncompleteReason = 'interrupted' | 'no-room' | 'damaged' | 'file-changed' | 'server-lost';
 export type WaitReason = 'no-network' | 'busy' | 'server-full' | 'sign-in' | 'other-user' | 'password';
 
+/** Why nothing is sent of an upload for now. Times in ms since 1970. */
+export interface Wait {
+  why: WaitReason;
+  detail: string;
+  /** the server asked to be left alone until then */
+  not_before: number;
+  /** our own patience: a timer waits for it, a reason to try again (a network, a tap, a sync event) does not */
+  again_at: number;
+  /** how long that patience was, ms: the next one grows from it */
+  patience_ms: number;
+}
+
 /** Where an upload stands. Whether it is being sent at this moment is not here but in the sender's lease. */
 export type Step =
   /** its bytes are being copied to this device; the tab that copies holds the Web Lock `stage:<id>` */
@@ -48,8 +60,10 @@ export type Step =
   | { at: 'incomplete'; why: IncompleteReason }
   /** all bytes were copied, and what the server has not verified yet is on this device */
   | { at: 'queued' }
-  /** `not_before` in ms since 1970: the server asked to be left alone until then */
-  | { at: 'waiting'; why: WaitReason; detail: string; not_before: number }
+  /** larger than what this device lets us keep: chunks are copied, sent and freed while the tab that copies lives, under
+   *  the same lock as `staging` */
+  | { at: 'passing'; wait: Wait | null }
+  | ({ at: 'waiting' } & Wait)
   /** the server said no for good; a person must look, the bytes stay */
   | { at: 'parked'; code: string; detail: string }
   | { at: 'sent'; sealed_at: string };
@@ -70,7 +84,7 @@ export interface Upload {
   server: ServerSide | null;
 }
 
-/** A row exists only once the bytes it speaks of were durable; it stays after they were sent, as proof of the file. */
+/** A row exists only once the bytes it speaks of were durable; it stays after they were sent or lost, as proof of the file. */
 export interface Chunk {
   upload: string;
   index: number;
@@ -78,8 +92,13 @@ export interface Chunk {
   sha256: string;
   /** bytes that the server said it has of this chunk; the last word is its `verified` */
   landed: number;
-  state: 'staged' | 'sent';
+  /** `lost`: neither this device nor the server has the bytes any more */
+  state: 'staged' | 'sent' | 'lost';
 }
+
+/** Who can move bytes: the worker of an open page, the service worker, the browser's own Background Fetch. */
+export const SENDERS = ['page', 'sw', 'fetch'] as const;
+export type Sender = (typeof SENDERS)[number];
 
 export type DeviceRow =
   | { key: 'identity'; me: Me; signed_in: boolean }
@@ -87,13 +106,17 @@ export type DeviceRow =
   | { key: 'logout-pending' }
   /** what real requests said about the network; times in ms since 1970 */
   | { key: 'link'; state: 'online' | 'offline'; since: number; last_ok: number | null }
-  /** who sends at this moment; stale when `beat` (ms since 1970) is older than 20 s */
-  | { key: 'sender'; upload: string; beat: number };
+  /** who holds the right to send and what is in hand; stale when `beat` (ms since 1970) is older than 20 s. `flying`: bytes
+   *  of parts under way that have left; `rate`: bytes a second, null until it was measured */
+  | { key: 'sender'; by: Sender; upload: string | null; beat: number; flying: number; rate: number | null }
+  /** the senders that may move bytes; without this row all of them */
+  | { key: 'senders'; on: Sender[] };
 
 interface QueueSchema extends DBSchema {
   uploads: { key: string; value: Upload };
   chunks: { key: [string, number]; value: Chunk };
-  bytes: { key: [string, number]; value: Blob };
+  /** a chunk is one Blob, or buffers under a third number where the browser cannot keep Blobs */
+  bytes: { key: [string, number] | [string, number, number]; value: Blob | ArrayBuffer };
   device: { key: string; value: DeviceRow };
 }
 export type QueueDb = IDBPDatabase<QueueSchema>;

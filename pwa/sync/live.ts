@@ -24,7 +24,7 @@ export interface LiveDeps {
   api: Api;
   session: Session;
   /** asks the service worker to send what waits, without a page too */
-  askSender: () => Promise<void>;
+  standBehind: () => Promise<void>;
   signal: AbortSignal;
 }
 
@@ -121,7 +121,7 @@ async function serveUser(deps: LiveDeps, naps: Naps, userId: string, signal: Abo
   const pull: PullDeps = { user, api: deps.api, session: deps.session, now: Date.now };
   // Closed by a sign-out, or by a newer Sheaf: what is kept is there for the next time.
   const office = serveOffice(pull, userId, naps.office, signal).catch(() => {});
-  const sync = serveSync({ ...pull, userId, onWaiting: () => void deps.askSender() }, naps.sync, signal).catch(
+  const sync = serveSync({ ...pull, userId, onWaiting: () => void deps.standBehind() }, naps.sync, signal).catch(
     () => {},
   );
   const followed = new Map<string, Promise<void>>();

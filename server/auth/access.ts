@@ -80,6 +80,7 @@ export const ACCESS = {
   'POST /api/batches/uploads/:upload_id/seal': { who: SENDERS, uploadToken: true },
   'POST /api/batches/uploads/:upload_id/adopt': { who: KEYHOLDERS, object: 'adoption' },
   'DELETE /api/batches/uploads/:upload_id': { who: SENDERS },
+  'GET /api/events': { who: EVERYONE },
   'GET /api/batches': { who: EVERYONE },
   'GET /api/batches/:batch_id/status': { who: EVERYONE },
   'GET /api/batches/:batch_id/progress': { who: EVERYONE },
@@ -175,6 +176,12 @@ export function visible(user: User) {
         : eb.or([own, eb('batches.centre_id', 'in', user.centres)]);
     return eb.and([whose, eb('batches.deleted_at', 'is', null)]);
   };
+}
+
+/** The same of a batch in hand; also of one in the bin, whose end its people are told of. */
+export function mayKnow(user: User, batch: { uploaded_by: string; centre_id: string | null }): boolean {
+  if (user.role === 'admin' || batch.uploaded_by === user.user_id) return true;
+  return user.role !== 'operator' && batch.centre_id !== null && user.centres.includes(batch.centre_id);
 }
 
 /** The uploads whose bytes a user may send, seal or take back. */
