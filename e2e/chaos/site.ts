@@ -97,8 +97,13 @@ export async function openSite(): Promise<Site> {
         case 'flush-redis': {
           const redis = new Redis(fs.readFileSync(path.join(dataDir, 'redis', 'socket-path'), 'utf8').trim());
           redis.on('error', () => undefined);
-          await redis.flushall();
-          redis.disconnect();
+          // It refuses that as well while the disk is full, or while it is being started again.
+          const wiped = (): Promise<boolean> =>
+            redis.flushall().then(
+              () => true,
+              () => false,
+            );
+          await eventually('a Redis to wipe', wiped, PATIENCE_MS).finally(() => redis.disconnect());
           return;
         }
         case 'power-cut':
