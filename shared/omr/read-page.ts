@@ -2,7 +2,7 @@
 // Pure: the same raster gives the same reading everywhere, and no raster makes it throw.
 import type { FieldReading, Reading, SheetReading } from '../protocol/reading.ts';
 import { COVER, type SheafTemplate } from '../template/built-in.ts';
-import { layOut } from '../template/geometry.ts';
+import { type Bubble, layOut } from '../template/geometry.ts';
 import { parseQr, sheetQr } from '../template/qr-text.ts';
 import type { Template } from '../template/template.ts';
 import { toBase64 } from './base64.ts';
@@ -10,6 +10,7 @@ import { glyphDarkness, measureBubbles, outlineMatch, wornDarkness } from './bub
 import { MISALIGNED_ERROR } from './confidence.ts';
 import { blankLevel, decideField, type Look, netDarkness, pageLevels } from './decide.ts';
 import { type Corners, findCorners } from './fiducials.ts';
+import { flatten } from './flatten.ts';
 import { findForm } from './form.ts';
 import type { GrayImage } from './image.ts';
 import { hasStreak, isLowContrast, looksLikeSheet } from './look.ts';
@@ -17,6 +18,7 @@ import { findPoses, growPoses, type Pose, TIE } from './pose.ts';
 import { readQr, type SeenQr } from './qr.ts';
 import { shapeOf } from './shape.ts';
 import { type Frame, findPaper, inkShare, type Paper, shrink } from './threshold.ts';
+import type { Homography } from './warp.ts';
 
 /** Raised whenever the same raster may read differently: readings are kept beside it. */
 export const ENGINE_VERSION = 3;
@@ -27,8 +29,12 @@ const SMALLEST_SIDE = 100;
 const BLANK_INK = 0.0003;
 /** Bubbles narrower than this begin to be misread. */
 const LOW_RESOLUTION_PX = 12;
-/** More than this off at the ticks is a tenth of a bubble, from where errors grow. */
-const MISALIGNED = 0.1;
+/** More off than this share of a bubble at the ticks, and bubbles are looked for where the ticks say … */
+const FLAT = 0.03;
+/** … and more than this is beyond what ticks 34 mm apart can tell. */
+const MOST_BENT = 0.15;
+/** Parts of a page that does not lie flat, each of whose outlines must be there. */
+const PARTS = 40;
 /** Outlines fainter than this are not where the template says. */
 const WEAK_OUTLINES = 0.08;
 /** And here a group of bubbles is torn off or covered: there is paper, but no print on it. */
@@ -242,20 +248,33 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
   }
 
   const { template, pose } = chosen;
-  const { bubbles } = layOut(template);
-  const dark = measureBubbles(image, paper, pose.toImage, bubbles);
-  const misaligned =
-    pose.residual > MISALIGNED * smallestBubble(template) ||
-    (pose.ticks ?? 1) < 0.75 ||
-    outlineMatch(image, paper, pose.toImage, bubbles) < WEAK_OUTLINES;
-  if (isLowContrast(image, paper, pose, template.ticks)) flags.push('low-contrast');
   const { toImage } = pose;
+  const printed = layOut(template).bubbles;
+  const flat = pose.residual < FLAT * smallestBubble(template);
+  const bubbles = flat ? printed : (flatten(printed, pose.offs) ?? printed);
+  const dark = measureBubbles(image, paper, toImage, bubbles);
+  const misaligned =
+    (pose.ticks ?? 1) < 0.75 ||
+    (flat
+      ? outlineMatch(image, paper, toImage, bubbles) < WEAK_OUTLINES
+      : pose.residual > MOST_BENT * smallestBubble(template) ||
+        weakestPart(image, paper, toImage, bubbles) < WEAK_OUTLINES);
+  if (isLowContrast(image, paper, pose, template.ticks)) flags.push('low-contrast');
   const look: Look = {
     shape: (bubble) => shapeOf(image, paper, toImage, bubbles[bubble]!, dark[bubble]!),
     printed: (first, count) =>
       outlineMatch(image, paper, toImage, bubbles.slice(first, first + count)) > MISSING_OUTLINES,
   };
   return toReading(image, template, pose, dark, wornDarkness(template, dark), misaligned, qr, flags, look);
+};
+
+const weakestPart = (image: GrayImage, paper: Paper, toImage: Homography, bubbles: readonly Bubble[]): number => {
+  const size = Math.ceil(bubbles.length / PARTS);
+  let least = 1;
+  for (let first = 0; first < bubbles.length; first += size) {
+    least = Math.min(least, outlineMatch(image, paper, toImage, bubbles.slice(first, first + size)));
+  }
+  return least;
 };
 
 const smallestBubble = (template: Template): number =>
