@@ -52,8 +52,7 @@ async function checkImages(files: readonly File[]): Promise<string | undefined> 
     if (file.size === 0) return `${file.name} is empty.`;
     const kind = kindOf(await bytesOf(file.slice(0, 12)));
     if (kind === 'zip' || kind === 'empty-zip') return `${file.name} is a ZIP file. Choose a ZIP strategy for it.`;
-    if (kind === 'pdf') return `${file.name} is a PDF, which cannot be read yet. Export its pages as JPG, PNG or TIFF.`;
-    if (kind === 'unknown') return `${file.name} is not an image. JPG, PNG, WebP and TIFF can be read.`;
+    if (kind === 'unknown') return `${file.name} is not an image. JPG, PNG, WebP, TIFF and PDF can be read.`;
   }
   return undefined;
 }

@@ -213,6 +213,22 @@ export const encodeJpeg = ({ width, height, data }: GrayImage, quality: number):
     .jpeg({ quality })
     .toBuffer();
 
+/**
+ * A page as browsers show it: the file itself where they can, else a grey JPEG of it.
+ * @param page of a file of several, from 0
+ */
+export const showable = async (
+  bytes: Buffer,
+  page?: number,
+): Promise<{ ok: true; type: string; bytes: Buffer } | { ok: false; reason: string }> => {
+  const format = formatOf(bytes);
+  if (format === 'JPEG' || format === 'PNG' || format === 'WebP') {
+    return { ok: true, type: `image/${format.toLowerCase()}`, bytes };
+  }
+  const decoded = await decodeGray(bytes, page);
+  return decoded.ok ? { ok: true, type: 'image/jpeg', bytes: await encodeJpeg(decoded.image, 85) } : decoded;
+};
+
 /** A page in colour with an SVG of its size drawn over it, as JPEG. */
 export const encodeOverlay = ({ width, height, data }: GrayImage, svg: string): Promise<Buffer> =>
   sharp(Buffer.from(data.buffer, data.byteOffset, data.byteLength), { raw: { width, height, channels: 1 } })

@@ -31,25 +31,21 @@ import { parse, type Routes } from './routes.ts';
 const ExportQuery = v.object({ format: v.optional(v.picklist(['wide', 'long'], 'use wide or long'), 'wide') });
 const DeleteQuery = v.object({ purge: v.optional(v.picklist(['true', 'false'], 'use true or false'), 'false') });
 
-/** By the bytes, because names lie. */
-function imageType(bytes: Buffer): string {
-  if (bytes[0] === 0xff && bytes[1] === 0xd8) return 'image/jpeg';
-  if (bytes.subarray(1, 4).toString('latin1') === 'PNG') return 'image/png';
-  if (bytes.subarray(8, 12).toString('latin1') === 'WEBP') return 'image/webp';
-  const order = bytes.subarray(0, 2).toString('latin1');
-  return order === 'II' || order === 'MM' ? 'image/tiff' : 'application/octet-stream';
-}
-
 export interface BatchRouteDeps {
   db: Database;
   blobs: Blobs;
+  /** a page as browsers show it */
+  showable: (
+    bytes: Buffer,
+    page?: number,
+  ) => Promise<{ ok: true; type: string; bytes: Buffer } | { ok: false; reason: string }>;
   announce: Announce;
   wake: (batchId: string) => void;
   /** takes the copy of a purged batch's log away */
   forget: (batchId: string) => void;
 }
 
-export function batchRoutes(routes: Routes, { db, blobs, announce, wake, forget }: BatchRouteDeps): void {
+export function batchRoutes(routes: Routes, { db, blobs, showable, announce, wake, forget }: BatchRouteDeps): void {
   routes.on('GET /api/batches', async (req, res, { user }) => {
     res.json(await listBatches(db, user, parse(BatchQuery, req.query, 'query')));
   });
@@ -110,10 +106,12 @@ export function batchRoutes(routes: Routes, { db, blobs, announce, wake, forget 
     try {
       const entry = await readEntry(file, { ...page, offset: page.file_offset, compressedSize: page.compressed_size });
       if (!entry.ok) return refuse('IMAGE_REFUSED', `${page.name}: ${entry.reason}.`);
+      const shown = await showable(entry.bytes, page.part ?? undefined);
+      if (!shown.ok) return refuse('IMAGE_REFUSED', `${page.name}: ${shown.reason}.`);
       return res
         .set({ 'Cache-Control': 'private, max-age=31536000, immutable', 'X-Content-Type-Options': 'nosniff' })
-        .type(imageType(entry.bytes))
-        .send(entry.bytes);
+        .type(shown.type)
+        .send(shown.bytes);
     } finally {
       await file.close();
     }

@@ -27,7 +27,7 @@ const STRATEGIES: { value: Strategy; icon: IconName; title: string; words: strin
     value: 'images',
     icon: 'images',
     title: 'Images for one task',
-    words: 'Single pages as JPG, PNG, WebP or TIFF.',
+    words: 'Pages as JPG, PNG, WebP, TIFF or PDF.',
   },
 ];
 
@@ -172,7 +172,7 @@ export const NewBatchScreen = ({ me }: { me: Me }) => {
             class="off-screen"
             tabIndex={-1}
             aria-label={zip ? 'ZIP file' : 'Images'}
-            accept={zip ? '.zip,application/zip' : 'image/jpeg,image/png,image/webp,image/tiff,.tif,.tiff'}
+            accept={zip ? '.zip,application/zip' : 'image/jpeg,image/png,image/webp,image/tiff,application/pdf,.tif,.tiff,.pdf'}
             multiple={!zip}
             onChange={(event) => pick([...(event.currentTarget.files ?? [])])}
           />
