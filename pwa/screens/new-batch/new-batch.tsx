@@ -172,7 +172,11 @@ export const NewBatchScreen = ({ me }: { me: Me }) => {
             class="off-screen"
             tabIndex={-1}
             aria-label={zip ? 'ZIP file' : 'Images'}
-            accept={zip ? '.zip,application/zip' : 'image/jpeg,image/png,image/webp,image/tiff,application/pdf,.tif,.tiff,.pdf'}
+            accept={
+              zip
+                ? '.zip,application/zip'
+                : 'image/jpeg,image/png,image/webp,image/tiff,application/pdf,.tif,.tiff,.pdf'
+            }
             multiple={!zip}
             onChange={(event) => pick([...(event.currentTarget.files ?? [])])}
           />
