@@ -1,9 +1,9 @@
 // Which pages an upload holds, and which of them may be read. The directory is read as soon as it has landed, a page is
 // released as soon as all of its bytes have: reading does not wait for the end of the upload.
-import type { FileHandle } from 'node:fs/promises';
+
 import type { BatchesTable, PagesTable, UploadsTable } from '../adapters/database.ts';
 import { forgetPages } from '../batches/bin.ts';
-import type { Blobs } from '../uploads/blobs.ts';
+import type { BlobFile, Blobs } from '../uploads/blobs.ts';
 import { byteRanges, heldRanges, type LandedBytes, landedBytes } from '../uploads/landed.ts';
 import { MOST_PAGES, readDirectory, readEntry, type ZipDirectory } from '../uploads/zip.ts';
 import type { StepDeps } from './steps.ts';
@@ -58,7 +58,7 @@ async function eachPage(
   places: readonly Place[],
   upload: UploadsTable,
   bytes: LandedBytes,
-  file: FileHandle,
+  file: Pick<BlobFile, 'read'>,
   { countPages }: StepDeps,
 ): Promise<Place[] | null> {
   const document = upload.files ? DOCUMENT.images : DOCUMENT.zip;
@@ -83,7 +83,11 @@ async function eachPage(
 export async function overLanded<T>(
   { db, blobs }: { db: StepDeps['db']; blobs: Blobs },
   upload: UploadsTable,
-  work: (bytes: LandedBytes, ranges: readonly (readonly [number, number])[], file: FileHandle) => Promise<T>,
+  work: (
+    bytes: LandedBytes,
+    ranges: readonly (readonly [number, number])[],
+    file: Pick<BlobFile, 'read'>,
+  ) => Promise<T>,
 ): Promise<T> {
   const held = await heldRanges(db, upload);
   const ranges = byteRanges(held, upload.chunk_size, upload.size);
