@@ -22,6 +22,7 @@ const PATIENCE_MS = 6_000;
 /** A page that goes away frees the lock at once, and hands over what is left a moment later: sending meanwhile would take
  *  the upload away from the browser again. */
 const HANDING_MS = 3_000;
+const LISTEN_MS = 250;
 /** What stands in the way by itself, and not until somebody signs in. */
 const PASSING = new Set<WaitReason>(['no-network', 'busy', 'server-full']);
 /** The rest of those 180 s is for results. */
@@ -70,7 +71,7 @@ export function createWork(scope: ServiceWorkerGlobalScope) {
     const { queue, api, session } = await open();
     const on = await sendersOn(queue);
     const may = on.has('sw');
-    let mayBeHandedOver = may && on.has('fetch') && canHandOver(scope.registration);
+    let handing = may && on.has('fetch') && canHandOver(scope.registration) ? HANDING_MS : 0;
     const nap = createNap();
     const signal = AbortSignal.timeout(Math.max(0, began + EVENT_MS - Date.now()));
     const deps = { queue, api, session, now: Date.now, random: Math.random, sleep: nap.sleep, signal };
@@ -82,10 +83,7 @@ export function createWork(scope: ServiceWorkerGlobalScope) {
       turn,
       // A page sends faster and shows how far it is; what the browser has in hand is not sent twice.
       async direct(upload) {
-        if (mayBeHandedOver) {
-          mayBeHandedOver = false;
-          await nap.sleep(HANDING_MS, signal);
-        }
+        for (; handing > 0 && !(await isWaitedFor()); handing -= LISTEN_MS) await nap.sleep(LISTEN_MS, signal);
         if (await isWaitedFor()) return 'stop';
         return !may || (await handedOver(scope.registration)).has(upload) ? 'next' : 'go';
       },
