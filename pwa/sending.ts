@@ -84,6 +84,8 @@ const HIDDEN_MS = 10_000;
 export interface Sending {
   /** A person, the network or a session has changed something: what waits is tried again now. */
   wake(): void;
+  /** Has the service worker run once the browser finds a network, with or without a page. */
+  standBehind(): Promise<void>;
 }
 
 export interface SendingDeps {
@@ -151,6 +153,14 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
     }
   }
 
+  async function standBehind(): Promise<void> {
+    // Refused where a person forbade background work.
+    if (registered)
+      await syncOf(registered)
+        ?.register('drain')
+        .catch(() => {});
+  }
+
   async function look(wake: boolean): Promise<void> {
     if (away) return;
     const due = await dueUploads(queue, Date.now(), wake);
@@ -167,10 +177,8 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
     if (!registration) return;
     if (on.has('sw') && (wake || Date.now() - behindAt >= LOOK_MS)) {
       behindAt = Date.now();
-      // It stands behind this page, and goes on when this page is gone. Refused where a person forbade background work.
-      await syncOf(registration)
-        ?.register('drain')
-        .catch(() => {});
+      // It stands behind this page, and goes on when this page is gone.
+      await standBehind();
     }
     if (on.has('sw') && !on.has('page')) registration.active?.postMessage({ type: 'drain' });
     if (!on.has('fetch') || !canHandOver(registration)) return;
@@ -270,7 +278,7 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
     if (running || mine.length > 0) registered.active?.postMessage({ type: 'drain' });
   });
   keepAwake(queue);
-  return { wake };
+  return { wake, standBehind };
 }
 
 /** A screen that goes dark takes the page with it: kept on while this device's pages send, and can be seen. */
