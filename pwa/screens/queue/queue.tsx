@@ -1,11 +1,13 @@
 // The upload queue: reads uploads, chunks and the sender's lease; calls pick again, try again, remove.
 import { useRef, useState } from 'preact/hooks';
 import { useApp } from '../../app.ts';
+import type { Sender } from '../../db.ts';
 import { batchPath } from '../../route.ts';
 import { useLive, useNow } from '../../store.ts';
 import { bytes, listed, when } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Banner, Confirm, Empty, Pill, ScreenTitle } from '../../ui/parts.tsx';
+import { chooseSenders } from '../../uploads/sender.ts';
 import { readQueue } from './read.ts';
 import { type UploadView, viewUpload } from './state.ts';
 import { queueWords } from './words.ts';
@@ -15,6 +17,17 @@ function typeWord(type: string): string {
   if (type === 'zip_with_qr') return t.zipCovers;
   return type === 'images' ? t.imagesTask : t.zipTask;
 }
+
+const SENDERS: Record<Sender, string> = {
+  page: 'sending from open pages',
+  sw: 'sending by the service worker',
+  fetch: 'sending by the browser itself',
+};
+const list = new Intl.ListFormat('en');
+const listed = (words: string[]): string => {
+  const all = list.format(words);
+  return all.charAt(0).toUpperCase() + all.slice(1);
+};
 
 export const QueueScreen = ({ userId }: { userId: string }) => {
   const t = queueWords();
@@ -34,6 +47,22 @@ export const QueueScreen = ({ userId }: { userId: string }) => {
           {t.newBatch}
         </a>
       </ScreenTitle>
+      {stored && stored.off.length > 0 && (
+        <Banner tone="wait" icon="alert">
+          {listed(stored.off.map((sender) => SENDERS[sender]))} {stored.off.length === 1 ? 'was' : 'were'} switched off
+          on this device for a test, so batches may wait longer.{' '}
+          <button
+            type="button"
+            class="button"
+            onClick={async () => {
+              await chooseSenders(app.queue, '?senders=all');
+              app.nudge();
+            }}
+          >
+            Switch on again
+          </button>
+        </Banner>
+      )}
       {others.length > 0 && (
         <Banner tone="wait" icon="user">
           {t.others(others.length)}
