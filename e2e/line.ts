@@ -12,6 +12,14 @@ export interface Heard {
   path: string;
   /** null while it is under way, and for good when the line was cut */
   status: number | null;
+  /** which part of the browser asks: its headers tell */
+  by: 'page' | 'sw' | 'fetch';
+}
+
+/** Background Fetch sends as if it navigated; a service worker names itself as the referrer. */
+function whoAsks({ method, headers }: http.IncomingMessage): Heard['by'] {
+  if (method === 'POST' && headers['sec-fetch-mode'] === 'navigate') return 'fetch';
+  return headers.referer?.endsWith('/sw.js') ? 'sw' : 'page';
 }
 
 export interface Line {
@@ -31,6 +39,8 @@ export async function openLine(upstream: string): Promise<Line> {
   let target = new URL(upstream);
   let up = true;
   let rate: number | null = null;
+  /** when the line has carried all that was put on it, ms since 1970 */
+  let freeAt = 0;
   const heard: Heard[] = [];
   const changes = new Map<string, (body: string) => string>();
   const sockets = new Set<Socket>();
@@ -39,8 +49,12 @@ export async function openLine(upstream: string): Promise<Line> {
   const slowly = () =>
     new Transform({
       transform(bytes, _encoding, done) {
-        if (rate === null) done(null, bytes);
-        else setTimeout(() => done(null, bytes), (bytes.length / rate) * 1000);
+        if (rate === null) {
+          done(null, bytes);
+          return;
+        }
+        freeAt = Math.max(Date.now(), freeAt) + (bytes.length / rate) * 1000;
+        setTimeout(() => done(null, bytes), freeAt - Date.now());
       },
     });
 
@@ -51,7 +65,13 @@ export async function openLine(upstream: string): Promise<Line> {
   };
 
   const server = http.createServer((req, res) => {
-    const entry: Heard = { at: Date.now(), method: req.method ?? '', path: req.url ?? '', status: null };
+    const entry: Heard = {
+      at: Date.now(),
+      method: req.method ?? '',
+      path: req.url ?? '',
+      status: null,
+      by: whoAsks(req),
+    };
     heard.push(entry);
     const request = http.request(
       {
@@ -111,6 +131,7 @@ export async function openLine(upstream: string): Promise<Line> {
       up = true;
     },
     pace(bytesPerSecond) {
+      freeAt = 0;
       rate = bytesPerSecond;
     },
     leadTo(url) {

@@ -1,17 +1,16 @@
 // The service worker on its own, without developer tools: attached to, it would never be put to sleep, and a journey
 // could pass that no tablet can make. What is queued is queued under Playwright; then the browser is quit, and a bare
 // Chromium is started on the same profile with no page of ours.
-import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BatchList } from '../shared/protocol/batch.ts';
 import { card, openApp, openTablet, queueZip, signIn, syncSays } from './browser.ts';
 import { chunksIn, type Line, openLine } from './line.ts';
-import { FLAGS, findChromium } from './support/chromium.ts';
 import { announceExam, drawExam, packZip } from './support/exam.ts';
 import { eventually, temporaryFolder } from './support/places.ts';
 import { type Sheaf, startSheaf } from './support/sheaf.ts';
+import { startBare, unlock } from './support/tablet.ts';
 
 let folder: string;
 let sheaf: Sheaf;
@@ -28,24 +27,6 @@ afterAll(async () => {
   fs.rmSync(folder, { recursive: true, force: true });
 });
 
-/** A browser that nobody looks into, with one empty tab. */
-function startBare(profile: string): ChildProcess {
-  // The lock of a browser that was quit by its pipe may be left behind.
-  for (const name of ['SingletonLock', 'SingletonSocket', 'SingletonCookie'])
-    fs.rmSync(path.join(profile, name), { force: true });
-  return spawn(findChromium(), [...FLAGS, '--headless=new', `--user-data-dir=${profile}`, 'about:blank'], {
-    stdio: 'ignore',
-    detached: true,
-  });
-}
-
-async function quit(browser: ChildProcess): Promise<void> {
-  const ended = new Promise((resolve) => browser.once('exit', resolve));
-  // The whole group: the browser's helpers are its children.
-  if (browser.pid !== undefined) process.kill(-browser.pid, 'SIGTERM');
-  await ended;
-}
-
 test('[U2] queued without a network and sent after the browser was quit, with no page and no developer tools', async () => {
   const client = await sheaf.client();
   const exam = await drawExam({ seed: 3, covers: 1, sheets: 6, questions: 40, dpi: 150 });
@@ -61,7 +42,7 @@ test('[U2] queued without a network and sent after the browser was quit, with no
   await tablet.context.setOffline(true);
   await syncSays(page, 'Offline since');
   await queueZip(page, zip);
-  await card(page, 'alone.zip').getByText('Safe on this tablet', { exact: true }).waitFor({ timeout: 30_000 });
+  await card(page, 'alone.zip').getByText('Safe on this device', { exact: true }).waitFor({ timeout: 30_000 });
   await tablet.close();
 
   line.mend();
@@ -83,12 +64,11 @@ test('[U2] queued without a network and sent after the browser was quit, with no
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     expect(line.heard.filter(({ path }) => path === '/' || path.startsWith('/assets'))).toEqual([]);
   } finally {
-    await quit(bare);
+    await bare.quit();
   }
 
   line.cut();
-  for (const name of ['SingletonLock', 'SingletonSocket', 'SingletonCookie'])
-    fs.rmSync(path.join(profile, name), { force: true });
+  unlock(profile);
   const later = await openTablet(line.url, { profile });
   const reading = await later.context.newPage();
   await reading.goto(line.url);

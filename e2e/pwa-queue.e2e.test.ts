@@ -106,7 +106,7 @@ test('[U1] [U2] [U6] queued without a network, sent by the service worker with n
   await goOffline(page);
 
   await queueZip(page, zip);
-  await card(page, 'centre-12.zip').getByText('Safe on this tablet', { exact: true }).waitFor({ timeout: 30_000 });
+  await card(page, 'centre-12.zip').getByText('Safe on this device', { exact: true }).waitFor({ timeout: 30_000 });
   expect(await card(page, 'centre-12.zip').innerText()).toContain('0 of 3 chunks sent');
   await closeApp(tablet.context, line.url);
 
@@ -237,7 +237,7 @@ test('[U1] a page killed while copying: what was said to be safe is there, the r
   await again.getByText('That is not the same file').waitFor({ timeout: 20_000 });
   expect(await storedBytes(again, 'interrupted.zip')).toEqual(stored);
   await input.setInputFiles(zip);
-  await card(again, 'interrupted.zip').getByText('Safe on this tablet', { exact: true }).waitFor({ timeout: 60_000 });
+  await card(again, 'interrupted.zip').getByText('Safe on this device', { exact: true }).waitFor({ timeout: 60_000 });
   expect((await storedBytes(again, 'interrupted.zip')).map(({ sha256 }) => sha256)).toEqual(
     Array.from({ length: Math.ceil(file.length / (50 * MB)) }, (_, index) => hash(index)),
   );
@@ -249,7 +249,7 @@ test('[U3] signing out forgets what was seen and keeps what was queued', async (
   await signIn(page, sheaf.admin);
   await goOffline(page);
   await queueZip(page, zip);
-  await card(page, 'stays.zip').getByText('Safe on this tablet', { exact: true }).waitFor();
+  await card(page, 'stays.zip').getByText('Safe on this device', { exact: true }).waitFor();
   await page.getByRole('button', { name: 'sign out' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Sign out' }).click();
   await page.getByText('1 upload is safe on this tablet.').waitFor();
@@ -308,7 +308,7 @@ test('images for one task, several files as one batch', async () => {
   expect(rolls).toEqual([first?.truth?.roll, second?.truth?.roll]);
 });
 
-test('without Background Sync the page asks, and the service worker sends', async () => {
+test('without Background Sync it is sent all the same', async () => {
   await tablet.context.addInitScript(() => {
     Reflect.deleteProperty(ServiceWorkerRegistration.prototype, 'sync');
   });

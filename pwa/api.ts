@@ -17,6 +17,7 @@ import {
 } from '../shared/protocol/key.ts';
 import { Problem, type ProblemCode } from '../shared/protocol/problem.ts';
 import { STREAM_EVENTS, type StreamEventType } from '../shared/protocol/stream.ts';
+import { PullAnswer, PushAnswer, type PushForm } from '../shared/protocol/sync.ts';
 import {
   ChunkAnswer,
   type OpenUpload,
@@ -77,9 +78,27 @@ export interface Part {
   body: Blob;
 }
 
+export const CHUNK_PATH = '/api/batches/upload-chunk';
+
+/** The body of a part: the fields go before the bytes, so that the server knows where to write them. */
+export function partForm(part: Part): FormData {
+  const form = new FormData();
+  form.set('upload_id', part.upload_id);
+  form.set('chunk_index', String(part.chunk_index));
+  form.set('total_chunks', String(part.total_chunks));
+  form.set('offset', String(part.offset));
+  form.set('sha256', part.sha256);
+  form.set('epoch', String(part.epoch));
+  form.set('chunk', part.body, `chunk-${part.chunk_index}`);
+  return form;
+}
+
+/** Told how many bytes of a body have left, now and then. */
+export type OnSent = (bytes: number) => void;
+
 /** A question that moves no bytes is answered within this, or the network is taken for gone. */
 const PATIENCE_MS = 20_000;
-/** A part is at most 8 MiB: slower than 0.5 Mbit/s it is cut in halves rather than waited for. */
+/** A part is meant to take 20 s at most (pace.ts): one that takes this long is cut in halves rather than waited for. */
 export const PART_PATIENCE_MS = 120_000;
 
 /** `Retry-After` is seconds or a date (RFC 9110, 10.2.3). */
@@ -158,17 +177,21 @@ export interface ApiOptions {
   /** Told after each request whether Sheaf answered at all: the only evidence about the network that is believed. */
   heard?: (reachable: boolean) => void;
   fetch?: typeof globalThis.fetch;
+  /** sends a body and tells how far it is, which `fetch` cannot; without it nothing is told */
+  send?: (path: string, init: RequestInit, onSent: OnSent) => Promise<Response>;
+  /** before each path, where relative ones lead nowhere: a worker made from a Blob has no address of its own */
+  origin?: string;
 }
 
 export function createApi(options: ApiOptions = {}) {
   const fetch: typeof globalThis.fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
   const heard = options.heard ?? (() => {});
+  const origin = options.origin ?? '';
 
-  async function request(
-    path: string,
-    init: RequestInit & { token?: string; patience_ms?: number },
-  ): Promise<{ kind: 'ok'; value: Response } | Refused | Unreachable> {
-    const { token, patience_ms = PATIENCE_MS, signal, ...rest } = init;
+  type Init = RequestInit & { token?: string; patience_ms?: number; onSent?: OnSent };
+
+  async function request(path: string, init: Init): Promise<{ kind: 'ok'; value: Response } | Refused | Unreachable> {
+    const { token, patience_ms = PATIENCE_MS, signal, onSent, ...rest } = init;
     const headers = new Headers(rest.headers);
     if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
     const signals = [signal, patience_ms === Infinity ? null : AbortSignal.timeout(patience_ms)].filter(
@@ -176,7 +199,11 @@ export function createApi(options: ApiOptions = {}) {
     );
     let response: Response;
     try {
-      response = await fetch(path, { ...rest, headers, signal: AbortSignal.any(signals), cache: 'no-store' });
+      const asked: RequestInit = { ...rest, headers, signal: AbortSignal.any(signals), cache: 'no-store' };
+      response =
+        onSent && options.send
+          ? await options.send(`${origin}${path}`, asked, onSent)
+          : await fetch(`${origin}${path}`, asked);
     } catch (error) {
       if (!signal?.aborted) heard(false);
       return unreachable(error);
@@ -188,7 +215,7 @@ export function createApi(options: ApiOptions = {}) {
   async function ask<S extends v.GenericSchema>(
     schema: S,
     path: string,
-    init: RequestInit & { token?: string; patience_ms?: number } = {},
+    init: Init = {},
   ): Promise<Answer<v.InferOutput<S>>> {
     const answer = await request(path, init);
     if (answer.kind !== 'ok') return answer;
@@ -228,23 +255,15 @@ export function createApi(options: ApiOptions = {}) {
       ask(OpenUploadAnswer, '/api/batches/uploads', { ...json('POST', body), token }),
     uploadState: (token: string, uploadId: string) =>
       ask(UploadAnswer, `/api/batches/uploads/${id(uploadId)}`, { token }),
-    sendPart(token: string, part: Part, signal: AbortSignal) {
-      const form = new FormData();
-      form.set('upload_id', part.upload_id);
-      form.set('chunk_index', String(part.chunk_index));
-      form.set('total_chunks', String(part.total_chunks));
-      form.set('offset', String(part.offset));
-      form.set('sha256', part.sha256);
-      form.set('epoch', String(part.epoch));
-      form.set('chunk', part.body, `chunk-${part.chunk_index}`);
-      return ask(ChunkAnswer, '/api/batches/upload-chunk', {
+    sendPart: (token: string, part: Part, signal: AbortSignal, onSent?: OnSent) =>
+      ask(ChunkAnswer, CHUNK_PATH, {
         method: 'POST',
-        body: form,
+        body: partForm(part),
         token,
         signal,
         patience_ms: PART_PATIENCE_MS,
-      });
-    },
+        ...(onSent ? { onSent } : {}),
+      }),
     seal: (token: string, uploadId: string) =>
       // Sealing may have to hash what two senders touched: let it take its time.
       ask(SealAnswer, `/api/batches/uploads/${id(uploadId)}/seal`, {
@@ -309,6 +328,14 @@ export function createApi(options: ApiOptions = {}) {
     createCentre: (token: string, name: string) =>
       ask(Centre, '/api/centres', { ...json('POST', { centre_id: name, name }), token }),
     exams: (token: string) => ask(ExamList, '/api/exams', { token }),
+
+    /** What a scope (`office`, `batch:<id>`) holds, or what of it has changed since `cursor`. */
+    pull: (token: string, scope: string, cursor: string | undefined) =>
+      ask(PullAnswer, `/api/sync/pull?${new URLSearchParams({ scope, ...(cursor === undefined ? {} : { cursor }) })}`, {
+        token,
+        patience_ms: PART_PATIENCE_MS,
+      }),
+    push: (token: string, form: PushForm) => ask(PushAnswer, '/api/sync/push', { ...json('POST', form), token }),
 
     users: (token: string, page: number) => ask(UserList, `/api/users?page=${page}`, { token }),
     createUser: (token: string, user: NewUser) => ask(UserRow, '/api/users', { ...json('POST', user), token }),

@@ -1,17 +1,14 @@
 // What the page is made of, built once in main.tsx and handed down: databases, session, the commands of the screens.
-import { type Remote, wrap } from 'comlink';
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
 import { CHUNK_SIZE } from '../shared/protocol/upload.ts';
 import type { QueueDb, UserDb } from './db.ts';
 import type { Office } from './office.ts';
+import { inWorker } from './sending.ts';
 import type { Session } from './session.ts';
 import type { Strategy } from './uploads/check.ts';
 import { enqueue, getUpload, remove, setStep } from './uploads/queue.ts';
 import { findInterrupted, type Staged, stagingLock } from './uploads/stage.ts';
-import type { Stager } from './workers/stager.ts';
-// Part of the page's own file: a tab that lives on after an update must not miss it.
-import StagerWorker from './workers/stager.ts?worker&inline';
 
 export interface App {
   queue: QueueDb;
@@ -33,21 +30,6 @@ export function useUser(): UserDb {
   const user = useContext(UserContext);
   if (!user) throw new Error('a screen was rendered without a user');
   return user;
-}
-
-/** Background Sync is not in TypeScript's DOM library. */
-interface SyncManager {
-  register(tag: string): Promise<void>;
-}
-
-/** The page never sends by itself: it asks the service worker, by Background Sync where there is one, and directly. */
-export async function askSender(): Promise<void> {
-  if (!('serviceWorker' in navigator)) return;
-  const registration = await navigator.serviceWorker.ready;
-  const sync = (registration as ServiceWorkerRegistration & { sync?: SyncManager }).sync;
-  // Refused where the user forbade background work: the message below is what is left.
-  await sync?.register('drain').catch(() => {});
-  registration.active?.postMessage({ type: 'drain' });
 }
 
 export interface NewBatch {
@@ -78,23 +60,18 @@ function nameOf(files: readonly File[]): string {
   return files.length < 2 ? first : `${first.slice(0, 220)} and ${files.length - 1} more`;
 }
 
-export function createCommands(queue: QueueDb): Commands {
+/** `wake`: there is something new to send. */
+export function createCommands(queue: QueueDb, wake: () => void): Commands {
   const copying = new Set<string>();
 
   /** The file's bytes travel to a worker by reference, and from there into the queue. */
   async function copy(id: string, files: File[]): Promise<Staged> {
-    const worker = new StagerWorker();
     copying.add(id);
     try {
-      const stager: Remote<Stager> = wrap<Stager>(worker);
-      const broken = new Promise<never>((_, reject) => {
-        worker.onerror = (event) => reject(new Error(`copying failed: ${event.message}`));
-      });
-      return await Promise.race([stager.stage(id, files), broken]);
+      return await inWorker<Staged>(async (worker) => worker.stage(id, files));
     } finally {
       copying.delete(id);
-      worker.terminate();
-      await askSender();
+      wake();
     }
   }
 
@@ -139,7 +116,7 @@ export function createCommands(queue: QueueDb): Commands {
     async tryAgain(id) {
       const upload = await getUpload(queue, id);
       if (upload?.step.at === 'parked' || upload?.step.at === 'waiting') await setStep(queue, id, { at: 'queued' });
-      await askSender();
+      wake();
     },
     removeUpload: (id) => remove(queue, id),
     staging: () => [...copying],

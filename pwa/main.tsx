@@ -4,7 +4,7 @@ import './ui/app.css';
 import { render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { createApi } from './api.ts';
-import { type App, AppContext, askSender, createCommands, UserContext } from './app.ts';
+import { type App, AppContext, createCommands, UserContext } from './app.ts';
 import { NewerSchema, onChange, openQueue, openUser, type QueueDb, type UserDb } from './db.ts';
 import { createOffice } from './office.ts';
 import { route, startRouting } from './route.ts';
@@ -21,6 +21,7 @@ import { TaskScreen } from './screens/tasks/task.tsx';
 import { TasksScreen } from './screens/tasks/tasks.tsx';
 import { UserScreen } from './screens/users/user.tsx';
 import { UsersScreen } from './screens/users/users.tsx';
+import { startSending } from './sending.ts';
 import { createSession, webLock } from './session.ts';
 import { useLive } from './store.ts';
 import { createLink } from './sync/link.ts';
@@ -28,6 +29,7 @@ import { startLive } from './sync/live.ts';
 import { mayKeepKeys, mayKeepUsers } from './sync/office.ts';
 import { Empty, ScreenTitle } from './ui/parts.tsx';
 import { registerWorker } from './update.ts';
+import { chooseSenders } from './uploads/sender.ts';
 
 const Screens = ({ app }: { app: App }) => {
   const who = useLive('identity', ['device'], async () => ({ now: await app.session.identity() }));
@@ -101,50 +103,22 @@ const Screens = ({ app }: { app: App }) => {
   );
 };
 
-/** How often the service worker is asked to send while something could be sent, and interrupted copies are looked for. */
-const ERRAND_MS = 30_000;
+/** How often copies whose tab is gone are looked for. */
 const INTERRUPTED_MS = 5_000;
 
-/** The page's part in sending: it asks. On load, when it comes into view, when the network is back, and now and then. */
-function runErrands(queue: QueueDb, app: App): void {
-  const somethingToSend = async (): Promise<boolean> =>
-    (await queue.getAll('uploads')).some((upload) => upload.step.at === 'queued' || upload.step.at === 'waiting');
-  const ask = async (): Promise<void> => {
-    if (await somethingToSend()) await askSender();
-  };
-  // An errand that fails (the database was closed under us) is run again soon.
-  const errand = (run: () => Promise<void>) => () => {
-    run().catch(() => {});
-  };
-  const look = errand(app.commands.lookForInterrupted);
-  let before = '';
-  onChange((stores) => {
-    if (!stores.includes('device')) return;
-    errand(async () => {
-      // A network that is back, and a person who signed in, are reasons to try again now.
-      const link = await queue.get('device', 'link');
-      const who = await app.session.identity();
-      const now = JSON.stringify([
-        link?.key === 'link' && link.state,
-        who?.me.user_id,
-        who?.signed_in,
-        who?.me.must_change_password,
-      ]);
-      if (now !== before) await ask();
-      before = now;
-    })();
-  });
+/** What is looked at when the app comes into view, when the network may be back, and now and then. */
+function runErrands(app: App): void {
+  // One that fails (the database was closed under us) is run again soon.
+  const look = () => void app.commands.lookForInterrupted().catch(() => {});
   const comeBack = (): void => {
     if (document.visibilityState !== 'visible') return;
     app.nudge();
-    errand(ask)();
     look();
   };
   document.addEventListener('visibilitychange', comeBack);
   // Hints only: what is believed is the answer, or the silence, that follows.
   addEventListener('online', comeBack);
   addEventListener('offline', comeBack);
-  setInterval(errand(ask), ERRAND_MS);
   setInterval(look, INTERRUPTED_MS);
   comeBack();
 }
@@ -174,14 +148,22 @@ async function start(): Promise<void> {
     render(<Closed words={words} />, root);
     return;
   }
+  await chooseSenders(queue, location.search);
   const api = createApi({ heard: createLink(queue).heard });
   const session = createSession({ queue, api, exclusively: webLock, now: () => performance.now() });
-  const live = startLive({ queue, api, session, signal: new AbortController().signal });
+  const sending = startSending({ queue, api, session });
+  const live = startLive({
+    queue,
+    api,
+    session,
+    standBehind: sending.standBehind,
+    signal: new AbortController().signal,
+  });
   const app: App = {
     queue,
     session,
     nudge: live.nudge,
-    commands: createCommands(queue),
+    commands: createCommands(queue, sending.wake),
     office: createOffice({ api, session }),
   };
   onChange((stores) => {
@@ -195,7 +177,8 @@ async function start(): Promise<void> {
     root,
   );
   await registering;
-  runErrands(queue, app);
+  runErrands(app);
+  addEventListener('online', sending.wake);
 }
 
 const Closed = ({ title = 'Please reload', words }: { title?: string; words: string }) => (

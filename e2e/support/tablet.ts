@@ -1,11 +1,12 @@
 // A tablet that can be hurt: the app in real Chromium on a profile that outlives it. Its tab, its service worker and the
 // whole browser can be killed at any moment and opened again; what it has queued is read from its own store.
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
 import type { Step } from '../../pwa/db.ts';
 import { openApp, openTablet, queueZip, signIn } from '../browser.ts';
-import type { Browser } from './chromium.ts';
+import { type Browser, FLAGS, findChromium } from './chromium.ts';
 import { eventually, isAlive } from './places.ts';
 
 export interface Queued {
@@ -57,6 +58,27 @@ function processesOn(profile: string): number[] {
 export function unlock(profile: string): void {
   for (const name of ['SingletonLock', 'SingletonSocket', 'SingletonCookie'])
     fs.rmSync(path.join(profile, name), { force: true });
+}
+
+export interface Bare {
+  quit(): Promise<void>;
+}
+
+/** A browser that nobody looks into, with one empty tab: developer tools would keep service workers alive. */
+export function startBare(profile: string): Bare {
+  unlock(profile);
+  const browser = spawn(findChromium(), [...FLAGS, '--headless=new', `--user-data-dir=${profile}`, 'about:blank'], {
+    stdio: 'ignore',
+    detached: true,
+  });
+  const ended = new Promise((resolve) => browser.once('exit', resolve));
+  return {
+    async quit() {
+      // The whole group: the browser's helpers are its children.
+      if (browser.pid !== undefined && browser.exitCode === null) process.kill(-browser.pid, 'SIGTERM');
+      await ended;
+    },
+  };
 }
 
 const readQueue = (page: Page): Promise<Queued[]> =>

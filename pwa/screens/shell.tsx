@@ -207,10 +207,10 @@ export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
               {edits.length === 1 ? 'It stays' : 'They stay'} on this tablet until you sign in here again.
             </p>
           )}
-          {sum.uploads > 0 && (
+          {sum.kept > 0 && (
             <p>
-              {plural(sum.uploads, 'upload')} in the queue {sum.uploads === 1 ? 'stays' : 'stay'} on this tablet. What
-              the server already knows of is still sent; the rest waits until you sign in again.
+              {plural(sum.kept, 'upload')} in the queue {sum.kept === 1 ? 'stays' : 'stay'} on this tablet. What the
+              server already knows of is still sent; the rest waits until you sign in again.
             </p>
           )}
         </Confirm>

@@ -42,6 +42,10 @@ self.addEventListener('sync', (event) => {
   if (sync.tag === 'drain') sync.waitUntil(work.onSync());
 });
 
+// Background Fetch has come to its end: all sent, something refused, or taken back.
+for (const end of ['backgroundfetchsuccess', 'backgroundfetchfail', 'backgroundfetchabort'])
+  self.addEventListener(end, (event) => (event as ExtendableEvent).waitUntil(work.onHandedBack()));
+
 self.addEventListener('message', (event) => {
   const message = event.data as { type?: string } | null;
   if (message?.type === 'drain') event.waitUntil(work.onMessage());

@@ -1,13 +1,15 @@
-// What the service worker does when the browser lets it live for a while: send the queue, and, when no page is open to
-// do it, keep what came of it. Every run may be cut off on any line and begun again.
+// What the service worker does when the browser lets it live for a while: stand behind the page that sends, send the queue
+// when there is none, and keep what came of it. Every run may be cut off on any line and begun again.
 import { type Api, createApi } from '../api.ts';
 import { onChange, openQueue, openUser, type QueueDb, type WaitReason } from '../db.ts';
 import { createSession, type Session, webLock } from '../session.ts';
 import { follow } from '../sync/follow.ts';
 import { createLink } from '../sync/link.ts';
 import { createNap } from '../sync/nap.ts';
+import { pushOutbox } from '../sync/outbox.ts';
 import { keepWhole, pullList } from '../sync/pull.ts';
-import { SENDER_LOCK, send } from '../uploads/sender.ts';
+import { canHandOver, handedOver } from '../uploads/handover.ts';
+import { isWaitedFor, SENDER_LOCK, send, sendersOn } from '../uploads/sender.ts';
 
 /** Background Sync is not in TypeScript's WebWorker library. */
 interface SyncManager {
@@ -18,6 +20,9 @@ interface SyncManager {
 const SEND_MS = 150_000;
 /** Between two tries inside one sync event. */
 const PATIENCE_MS = 6_000;
+/** A page that goes away frees the lock at once, and hands over what is left a moment later: sending meanwhile would take
+ *  the upload away from the browser again. */
+const HANDING_MS = 3_000;
 /** What stands in the way by itself, and not until somebody signs in. */
 const PASSING = new Set<WaitReason>(['no-network', 'busy', 'server-full']);
 /** The rest of those 180 s is for results. */
@@ -62,15 +67,48 @@ export function createWork(scope: ServiceWorkerGlobalScope) {
   const pageIsOpen = async (): Promise<boolean> =>
     (await scope.clients.matchAll({ type: 'window', includeUncontrolled: true })).length > 0;
 
-  async function once(began: number): Promise<Done> {
+  /** What was decided and edited on this device, of whoever is signed in: a few kilobytes, before the gigabytes. True when
+   *  nothing of it is left to send. */
+  async function pushEdits({ session, api, signal }: Tools & { signal: AbortSignal }): Promise<boolean> {
+    const who = await session.identity();
+    if (!who?.signed_in) return true;
+    const user = await openUser(who.me.user_id);
+    try {
+      return (await pushOutbox({ user, api, session, userId: who.me.user_id, now: Date.now }, signal)) === null;
+    } finally {
+      user.close();
+    }
+  }
+
+  async function once(began: number, turn: 'take' | 'wait'): Promise<Done> {
     const { queue, api, session } = await open();
+    const on = await sendersOn(queue);
+    const may = on.has('sw');
+    let mayBeHandedOver = may && on.has('fetch') && canHandOver(scope.registration);
     const nap = createNap();
     const signal = AbortSignal.timeout(Math.max(0, began + EVENT_MS - Date.now()));
     const deps = { queue, api, session, now: Date.now, random: Math.random, sleep: nap.sleep, signal };
-    const end = await send({ ...deps, deadline: began + SEND_MS });
-    if (end === 'more') return 'more';
+    // Whatever is with the edits, scans go out: a page shows what waits.
+    const edited = await pushEdits(deps).catch(() => false);
+    const end = await send({
+      ...deps,
+      deadline: began + SEND_MS,
+      wake: true,
+      by: 'sw',
+      turn,
+      // A page sends faster and shows how far it is; what the browser has in hand is not sent twice.
+      async direct(upload) {
+        if (mayBeHandedOver) {
+          mayBeHandedOver = false;
+          await nap.sleep(HANDING_MS, signal);
+        }
+        if (await isWaitedFor()) return 'stop';
+        return !may || (await handedOver(scope.registration)).has(upload) ? 'next' : 'go';
+      },
+    });
+    if (end === 'more' || end === 'elsewhere') return 'more';
     const kept = await keepResults({ queue, api, session }, signal);
-    return end === 'waiting' || !kept ? 'waiting' : 'all';
+    return end === 'waiting' || !kept || !edited ? 'waiting' : 'all';
   }
 
   /** Stores list, detail, log and results of what was sent from here, unless a page does. True when all is stored. */
@@ -115,16 +153,16 @@ export function createWork(scope: ServiceWorkerGlobalScope) {
   }
 
   /** `began`: when the event did, ms since 1970; its time is all there is. One run at a time; whoever comes while it runs gets one more run after it. */
-  function run(began: number): Promise<Done> {
+  function run(began: number, turn: 'take' | 'wait'): Promise<Done> {
     if (running !== null) {
       again = true;
       return running;
     }
     running = (async () => {
-      let done = await once(began);
+      let done = await once(began, turn);
       while (again) {
         again = false;
-        done = await once(began);
+        done = await once(began, turn);
       }
       return done;
     })().finally(() => {
@@ -146,23 +184,28 @@ export function createWork(scope: ServiceWorkerGlobalScope) {
   return {
     async onSync(): Promise<void> {
       const began = Date.now();
-      let done = await run(began);
+      if (!(await sendersOn((await open()).queue)).has('sw')) return;
+      let done = await run(began, 'wait');
       // The browser gives three events an upload and a few minutes each: a server that restarts is waited for inside.
       while (done === 'waiting' && Date.now() - began < SEND_MS && (await mayPassSoon())) {
         await new Promise((resolve) => setTimeout(resolve, PATIENCE_MS * (0.5 + Math.random())));
-        done = await run(began);
+        done = await run(began, 'wait');
       }
       if (done === 'all') return;
       if (done === 'more' && (await pageIsOpen()) && (await register())) return;
       throw new Error('not all is sent: the browser is asked to try again later');
     },
+    /** A page asks, or goes away: for browsers without Background Sync. What is left is asked for again by the next page. */
     async onMessage(): Promise<void> {
-      // What is left is asked for again by the page, every half minute, as long as it lives.
-      await run(Date.now());
+      await run(Date.now(), 'wait');
+    },
+    /** The browser has done with what was handed over to it, well or badly: the server says what arrived, and the rest is sent. */
+    async onHandedBack(): Promise<void> {
+      await run(Date.now(), 'wait');
     },
     onStart(): void {
       // No event waits for this one: it may be cut off, and says so to nobody.
-      run(Date.now()).catch(() => {});
+      run(Date.now(), 'take').catch(() => {});
     },
     whenNotSending: (then: () => Promise<void>): Promise<void> => navigator.locks.request(SENDER_LOCK, then),
   };

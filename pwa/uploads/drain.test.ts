@@ -8,8 +8,8 @@ import { SMALLEST_CHUNK } from '../../shared/protocol/upload.ts';
 import { createApi } from '../api.ts';
 import { closeChannel, openQueue, type QueueDb } from '../db.ts';
 import { createSession } from '../session.ts';
-import { type DrainEnd, drain } from './drain.ts';
-import { chunksFor, enqueue, getUpload, type NewUpload, remove } from './queue.ts';
+import { type DrainDeps, type DrainEnd, drain } from './drain.ts';
+import { chunksFor, enqueue, getUpload, type NewUpload, putChunk, remove, setStep } from './queue.ts';
 import { stage } from './stage.ts';
 
 const CHUNK = SMALLEST_CHUNK;
@@ -35,6 +35,10 @@ class Office {
   asked: string[] = [];
   /** asked about the size of each part that comes */
   parts: (size: number) => Response | null = () => null;
+  /** of each part that came */
+  epochs: number[] = [];
+  /** what the server says it is at */
+  epoch = 1;
   landing = new Map<string, Buffer>();
   uploads = new Map<
     string,
@@ -94,6 +98,8 @@ class Office {
     }
     if (!form) return Response.json(this.state(id));
     const index = Number(form.get('chunk_index'));
+    this.epochs.push(Number(form.get('epoch')));
+    if (Number(form.get('epoch')) < this.epoch) return problem('STALE_EPOCH');
     const bytes = Buffer.from(await (form.get('chunk') as Blob).arrayBuffer());
     const refused = this.parts(bytes.length);
     if (refused) return refused;
@@ -143,7 +149,7 @@ class Office {
       size: upload.size,
       chunk_size: upload.chunk,
       total_chunks: Math.ceil(upload.size / upload.chunk),
-      epoch: 1,
+      epoch: this.epoch,
       held: [...upload.held.keys()].sort((a, b) => a - b).map((i) => [i, i]),
       partial: {},
       limits: { largest_file: 1e10, chunk_size: upload.chunk },
@@ -179,7 +185,7 @@ afterAll(() => {
 });
 
 /** A new device session for each drain: nothing may hang on what a killed service worker had in memory. */
-function run(seconds = 3600): Promise<DrainEnd> {
+function run(seconds = 3600, wake = true, direct?: DrainDeps['direct']): Promise<DrainEnd> {
   const api = createApi({ fetch: office.fetch });
   const session = createSession({ queue, api, exclusively: (_, work) => work(), now: () => clock });
   return drain({
@@ -193,6 +199,8 @@ function run(seconds = 3600): Promise<DrainEnd> {
     },
     signal: new AbortController().signal,
     deadline: clock + seconds * 1000,
+    wake,
+    ...(direct ? { direct } : {}),
   });
 }
 
@@ -419,7 +427,9 @@ test('bytes that were damaged on the device are found out and asked for again', 
   await queue.put('bytes', new Blob([randomBytes(CHUNK)]), [upload.id, 1]);
   await run();
   expect(await stepOf(upload.id)).toEqual({ at: 'incomplete', why: 'damaged' });
-  expect((await chunksFor(queue, upload.id)).map((chunk) => chunk.index)).not.toContain(1);
+  // Its digest stays: whatever is picked again has to be the same file.
+  expect((await chunksFor(queue, upload.id)).map(({ state }) => state)).toEqual(['sent', 'lost']);
+  expect(await stored(upload.id)).toBe(0);
 });
 
 test('time that runs out stops at the end of a part, and says that there is more', async () => {
@@ -489,3 +499,143 @@ test('[U2] [U3] whatever fails in whatever order, each chunk is on the device or
     { numRuns: 60 },
   );
 }, 60_000);
+
+/** Every answer that is no word of success: what is tried, and what is said of the upload while it lasts. */
+const ANSWERS: [string, () => Response | 'cut-before', number, object][] = [
+  ['no network', () => 'cut-before', 3, { at: 'waiting', why: 'no-network' }],
+  ['a gateway without a server', () => new Response('', { status: 502 }), 3, { at: 'waiting', why: 'no-network' }],
+  ['408', () => new Response('', { status: 408 }), 3, { at: 'waiting', why: 'busy' }],
+  ['500', () => problem('INTERNAL'), 3, { at: 'waiting', why: 'busy' }],
+  ['423', () => problem('CHUNK_BUSY', {}, { 'retry-after': '5' }), 3, { at: 'waiting', why: 'busy' }],
+  ['423 for a while', () => problem('CHUNK_BUSY', {}, { 'retry-after': '90' }), 1, { at: 'waiting', why: 'busy' }],
+  ['429', () => problem('TOO_MANY_REQUESTS', {}, { 'retry-after': '7' }), 1, { at: 'waiting', why: 'busy' }],
+  ['503', () => problem('UNAVAILABLE'), 1, { at: 'waiting', why: 'busy' }],
+  ['507, the disk', () => problem('DISK_FULL'), 1, { at: 'waiting', why: 'server-full' }],
+  ['507, the quota', () => problem('QUOTA_EXCEEDED'), 1, { at: 'waiting', why: 'server-full' }],
+  ['401, however often it is opened again', () => problem('UNAUTHORIZED'), 3, { at: 'waiting', why: 'busy' }],
+  [
+    '413 of a proxy, down to the smallest part',
+    () => new Response('', { status: 413 }),
+    8,
+    { at: 'waiting', why: 'busy' },
+  ],
+  ['413 of Sheaf', () => problem('UPLOAD_TOO_LARGE'), 1, { at: 'parked', code: 'UPLOAD_TOO_LARGE' }],
+  ['403', () => problem('FORBIDDEN'), 1, { at: 'parked', code: 'FORBIDDEN' }],
+  ['other bytes under its index', () => problem('CHUNK_CONFLICT'), 1, { at: 'parked', code: 'CHUNK_CONFLICT' }],
+  ['a hash that never fits', () => problem('CHUNK_HASH_MISMATCH'), 3, { at: 'waiting', why: 'busy' }],
+  ['another sender', () => problem('STALE_EPOCH'), 1, { at: 'waiting', why: 'busy' }],
+];
+
+test.each(ANSWERS)(
+  '[U2] [U3] %s: nothing leaves the device, and when it ends all arrives',
+  async (_, answer, asked, step) => {
+    const { upload, file } = await queued(1.5 * CHUNK);
+    office.fault = onChunk(answer);
+    await run();
+    expect(office.chunkRequests()).toBe(asked);
+    expect(await stepOf(upload.id)).toMatchObject(step);
+    expect(await stored(upload.id)).toBe(2);
+    office.fault = () => null;
+    // A person tries again what was parked; the rest comes round by itself.
+    if ((await stepOf(upload.id))?.at === 'parked') await setStep(queue, upload.id, { at: 'queued' });
+    clock += 15 * 60_000;
+    expect(await run(3600, false)).toBe('empty');
+    expect(office.bytesOf(upload.id).equals(file)).toBe(true);
+    expect(await stored(upload.id)).toBe(0);
+  },
+);
+
+test('what was given up waits a minute and longer by itself, and not at all when there is a reason', async () => {
+  const { upload } = await queued(CHUNK);
+  office.fault = onChunk(() => 'cut-before');
+  const patience = async () => {
+    const step = await stepOf(upload.id);
+    return step?.at === 'waiting' ? step.again_at - clock : 0;
+  };
+  await run();
+  expect(await patience()).toBe(60_000);
+  clock += 59_000;
+  office.asked = [];
+  expect(await run(3600, false)).toBe('waiting');
+  expect(office.asked).toEqual([]);
+  office.fault = () => null;
+  expect(await run(3600, true)).toBe('empty');
+});
+
+test('a sender that begins is of a higher epoch than the one before, with room for a hand-over in between', async () => {
+  await queued(2 * CHUNK);
+  office.epoch = 6;
+  let passed = 0;
+  office.fault = onChunk(() => (++passed > 1 ? 'cut-before' : null));
+  await run();
+  office.fault = () => null;
+  await run();
+  expect(office.epochs).toEqual([8, 10]);
+});
+
+test('[U3] of what passes through the device the chunks that are here are sent, and the rest is no loss', async () => {
+  const { upload, file } = await queued(4 * CHUNK);
+  const kept = await queue.getAll('chunks', IDBKeyRange.bound([upload.id, 1], [upload.id, 2]));
+  for (const { index } of kept) {
+    await queue.delete('chunks', [upload.id, index]);
+    await queue.delete('bytes', [upload.id, index]);
+  }
+  await setStep(queue, upload.id, { at: 'passing', wait: null });
+  expect(await run()).toBe('waiting');
+  expect(await stepOf(upload.id)).toEqual({ at: 'passing', wait: null });
+  expect(office.chunkRequests()).toBe(2);
+  expect(await stored(upload.id)).toBe(0);
+  // Nothing is here at the moment: nobody is asked.
+  office.asked = [];
+  expect(await run()).toBe('waiting');
+  expect(office.asked).toEqual([]);
+
+  office.fault = onChunk(() => problem('DISK_FULL'));
+  for (const { index, sha256, size } of kept) {
+    const bytes = new Uint8Array(file.subarray(index * CHUNK, (index + 1) * CHUNK)).buffer;
+    await putChunk(queue, { upload: upload.id, index, sha256, size }, bytes);
+  }
+  await run();
+  expect(await stepOf(upload.id)).toMatchObject({ at: 'passing', wait: { why: 'server-full' } });
+  office.fault = () => null;
+  clock += 120_000;
+  expect(await run()).toBe('empty');
+  expect((await stepOf(upload.id))?.at).toBe('sent');
+  expect(office.bytesOf(upload.id).equals(file)).toBe(true);
+});
+
+test('on a line that rewards it several chunks are under way, and each arrives once', async () => {
+  const { upload, file } = await queued(24 * CHUNK);
+  let flying = 0;
+  let most = 0;
+  const { fetch } = office;
+  office.fetch = async (input, init) => {
+    if (!String(input).includes('upload-chunk')) return fetch(input, init);
+    flying += 1;
+    most = Math.max(most, flying);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    clock += 2_000 / flying;
+    flying -= 1;
+    return fetch(input, init);
+  };
+  expect(await run()).toBe('empty');
+  expect(most).toBe(3);
+  expect(office.chunkRequests()).toBe(24);
+  expect(office.bytesOf(upload.id).equals(file)).toBe(true);
+});
+
+test('a sender gives way between parts, to a page or to the browser, and keeps what it did', async () => {
+  const first = await queued(3 * CHUNK);
+  const second = await queued(CHUNK);
+  let parts = 0;
+  const give = (way: 'next' | 'stop') => async (id: string) =>
+    id === first.upload.id && office.chunkRequests() > 0 && ++parts > 0 ? way : ('go' as const);
+  expect(await run(3600, true, give('next'))).toBe('waiting');
+  expect((await stepOf(first.upload.id))?.at).toBe('queued');
+  expect(await stored(first.upload.id)).toBe(2);
+  expect((await stepOf(second.upload.id))?.at).toBe('sent');
+  office.asked = [];
+  expect(await run(3600, true, give('stop'))).toBe('more');
+  expect(office.chunkRequests()).toBe(1);
+  expect(await run()).toBe('empty');
+});

@@ -1,8 +1,9 @@
 // Sends what the queue holds: look what the server has, send the rest, delete what it verified. One drain at a time runs
 // on a device (sender.ts); killed on any line it loses nothing, because bytes are let go only after the server's word.
 import type { Answer, Api, Refused, Unreachable } from '../api.ts';
-import type { Chunk, QueueDb, ServerSide, Upload, WaitReason } from '../db.ts';
+import type { Chunk, QueueDb, ServerSide, Upload, Wait, WaitReason } from '../db.ts';
 import type { Session } from '../session.ts';
+import { createPace, type Pace } from './pace.ts';
 import { inRanges, sendingOrder } from './plan.ts';
 import {
   allUploads,
@@ -15,12 +16,14 @@ import {
   setLanded,
   setServer,
   setStep,
+  setWait,
   totalChunks,
 } from './queue.ts';
 import { sha256 } from './stage.ts';
-import { ATTEMPTS, pauseMs, verdict } from './verdict.ts';
+import { ATTEMPTS, patienceMs, pauseMs, verdict } from './verdict.ts';
 
-export interface DrainDeps {
+/** What it takes to ask the server about an upload. */
+export interface AskDeps {
   queue: QueueDb;
   api: Api;
   session: Session;
@@ -28,12 +31,23 @@ export interface DrainDeps {
   now: () => number;
   random: () => number;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-  /** ends the drain at the next safe place, and the request under way */
+  /** ends it at the next safe place, and the request under way */
   signal: AbortSignal;
+}
+
+export interface DrainDeps extends AskDeps {
   /** ms since 1970: no new part is begun after this */
   deadline: number;
+  /** There is a reason to try again (a network, a sign-in, a tap, a sync event): our own patience is not waited for. */
+  wake: boolean;
+  /** what the browser believes of the line, Mbit/s: a first guess at the size of a part */
+  downlinkMbps?: number;
   /** told which upload is in hand */
   onUpload?: (id: string) => void;
+  /** told how many bytes of a chunk's part have left; null when the part is answered */
+  onFlight?: (chunk: number, bytes: number | null) => void;
+  /** Asked before each part. `next`: this upload is somebody else's. `stop`: so is the whole queue. */
+  direct?: (upload: string) => Promise<'go' | 'next' | 'stop'>;
 }
 
 /** `empty`: nothing left that could be sent. `waiting`: something is left, but not for now. `more`: time ran out. */
@@ -42,6 +56,8 @@ export type DrainEnd = 'empty' | 'waiting' | 'more';
 type Outcome =
   | { kind: 'sent' }
   | { kind: 'set-aside' }
+  /** the rest of it is for later, or for somebody else */
+  | { kind: 'left' }
   | { kind: 'out-of-time' }
   /** `stop`: what stands in the way stands in the way of every upload */
   | { kind: 'wait'; why: WaitReason; detail: string; not_before: number; stop: boolean };
@@ -49,44 +65,58 @@ type Outcome =
 /** What we knew of the server's side does not hold any more. */
 type Anew = { kind: 'reopen' } | { kind: 'look-again' };
 
-/** A part takes some seconds on an ordinary line, so that little is sent twice and progress can be seen. */
-export const PART_SIZE = 8 * 2 ** 20;
-/** What was learned of the line: the part that it can take. */
-interface Line {
-  part: number;
-}
-const SMALLEST_PART = 64 * 1024;
+const waitOf = ({ step }: Upload): Wait | null =>
+  step.at === 'waiting' ? step : step.at === 'passing' ? step.wait : null;
 
 /** Steps that a drain takes up. What is staging, incomplete, parked or sent waits for somebody else. */
-const sendable = (upload: Upload): boolean => upload.step.at === 'queued' || upload.step.at === 'waiting';
+const sendable = ({ step }: Upload): boolean => step.at === 'queued' || step.at === 'waiting' || step.at === 'passing';
+
+const isDue = (upload: Upload, now: number, wake: boolean): boolean => {
+  const wait = waitOf(upload);
+  return !wait || (wait.not_before <= now && (wake || wait.again_at <= now));
+};
+
+/** Uploads that a drain would take up now, oldest first. */
+export async function dueUploads(queue: QueueDb, now: number, wake: boolean): Promise<Upload[]> {
+  const due: Upload[] = [];
+  for (const upload of await allUploads(queue)) {
+    if (!sendable(upload) || !isDue(upload, now, wake)) continue;
+    // Of one that passes through there may be nothing here at the moment.
+    const here = upload.step.at !== 'passing' || (await chunksFor(queue, upload.id)).some((c) => c.state === 'staged');
+    if (here) due.push(upload);
+  }
+  return due.sort((a, b) => a.created_at.localeCompare(b.created_at));
+}
 
 export async function drain(deps: DrainDeps): Promise<DrainEnd> {
   const tried = new Set<string>();
   let left = false;
   for (;;) {
-    const waiting = (await allUploads(deps.queue))
-      .filter((upload) => sendable(upload) && !tried.has(upload.id))
-      .sort((a, b) => a.created_at.localeCompare(b.created_at));
-    const upload = waiting[0];
-    if (!upload) return left ? 'waiting' : 'empty';
+    const upload = (await dueUploads(deps.queue, deps.now(), deps.wake)).find(({ id }) => !tried.has(id));
+    if (!upload) {
+      const more = (await allUploads(deps.queue)).some((other) => sendable(other) && !tried.has(other.id));
+      return left || more ? 'waiting' : 'empty';
+    }
     if (deps.signal.aborted || deps.now() >= deps.deadline) return 'more';
     tried.add(upload.id);
-    if (upload.step.at === 'waiting' && upload.step.not_before > deps.now()) {
-      left = true;
-      continue;
-    }
-    if (upload.step.at === 'waiting') await setStep(deps.queue, upload.id, { at: 'queued' });
+    const before = waitOf(upload);
+    if (before) await setWait(deps.queue, upload.id, null);
     deps.onUpload?.(upload.id);
     const outcome = await sendUpload(deps, upload);
     switch (outcome.kind) {
       case 'sent':
       case 'set-aside':
         continue;
+      case 'left':
+        left = true;
+        continue;
       case 'out-of-time':
         return 'more';
       case 'wait': {
         const { why, detail, not_before } = outcome;
-        await setStep(deps.queue, upload.id, { at: 'waiting', why, detail, not_before });
+        const patience_ms = patienceMs(before?.patience_ms ?? 0, deps.random);
+        const again_at = Math.max(not_before, deps.now() + patience_ms);
+        await setWait(deps.queue, upload.id, { why, detail, not_before, again_at, patience_ms });
         left = true;
         if (outcome.stop) return 'waiting';
       }
@@ -104,11 +134,12 @@ const waitFor = (why: WaitReason, detail: string, stop: boolean, not_before = 0)
 });
 
 async function sendUpload(deps: DrainDeps, upload: Upload): Promise<Outcome> {
+  if ((await deps.direct?.(upload.id)) === 'stop') return outOfTime;
   let server = upload.server;
   // Begun anew at most twice a drain: a server that keeps forgetting is not helped by haste.
   for (let round = 0; round <= 2; round++) {
     if (!server) {
-      const answer = await open(deps, upload);
+      const answer = await openOnServer(deps, upload);
       if (answer.kind !== 'ok') return answer.outcome;
       server = answer.server;
     }
@@ -121,8 +152,9 @@ async function sendUpload(deps: DrainDeps, upload: Upload): Promise<Outcome> {
   return waitFor('busy', 'the server keeps forgetting this upload', false);
 }
 
-async function open(
-  deps: DrainDeps,
+/** Makes the upload known to the server, once for ever; its own token moves its bytes from then on. */
+export async function openOnServer(
+  deps: AskDeps,
   upload: Upload,
 ): Promise<{ kind: 'ok'; server: ServerSide } | { kind: 'no'; outcome: Outcome }> {
   const no = (outcome: Outcome) => ({ kind: 'no' as const, outcome });
@@ -147,9 +179,15 @@ async function open(
   return { kind: 'ok', server };
 }
 
-async function lookAndSend(deps: DrainDeps, upload: Upload, server: ServerSide): Promise<Outcome | Anew> {
+/**
+ * A sender that begins takes the epoch after next: requests of the one before it are refused from then on, and those of a
+ * hand-over, which takes the one in between without asking, too.
+ */
+const EPOCHS_A_SENDER = 2;
+
+async function lookAndSend(deps: DrainDeps, upload: Upload, known: ServerSide): Promise<Outcome | Anew> {
   const { queue, api } = deps;
-  const look = await persist(deps, () => api.uploadState(server.upload_token, server.upload_id));
+  const look = await persist(deps, () => api.uploadState(known.upload_token, known.upload_id));
   if (look.kind === 'aborted') return outOfTime;
   if (look.kind !== 'ok') return verdict(look).act === 'reopen' ? { kind: 'reopen' } : giveWay(deps, upload, look);
   if (look.value.state === 'rejected')
@@ -166,43 +204,96 @@ async function lookAndSend(deps: DrainDeps, upload: Upload, server: ServerSide):
   if (look.value.state === 'sealed') return sealed(deps, upload);
 
   const order = sendingOrder(upload.size, upload.chunk_size, held);
-  const gone = order.filter((index) => chunks.get(index)?.state !== 'staged');
+  const here = order.filter((index) => chunks.get(index)?.state === 'staged');
+  const passing = upload.step.at === 'passing';
+  // Of an upload that passes through, what was not copied yet is still to come; what was sent is not.
+  const gone = order.filter((index) => {
+    const state = chunks.get(index)?.state;
+    return state !== 'staged' && !(passing && state === undefined);
+  });
   if (gone.length > 0) {
-    const sent = gone.some((index) => chunks.get(index)?.state === 'sent');
-    await lose(queue, upload.id, gone, sent ? 'server-lost' : 'damaged');
+    const states = gone.map((index) => chunks.get(index)?.state);
+    const why = states.includes('sent') ? 'server-lost' : states.includes('lost') ? 'damaged' : 'interrupted';
+    await lose(queue, upload.id, gone, why);
     return { kind: 'set-aside' };
   }
-  const line: Line = { part: PART_SIZE };
-  for (const index of order) {
-    if (deps.signal.aborted || deps.now() >= deps.deadline) return outOfTime;
-    const outcome = await sendChunk(deps, upload, server, chunks.get(index)!, partial[String(index)] ?? 0, line);
-    if (outcome.kind !== 'verified') return outcome;
-  }
-  return seal(deps, upload, server);
+  if (here.length === 0 && order.length > 0) return { kind: 'left' };
+  const server = { ...known, epoch: Math.max(known.epoch, look.value.epoch) + EPOCHS_A_SENDER };
+  if (here.length > 0) await setServer(queue, upload.id, server);
+  const outcome = await sendChunks(
+    deps,
+    upload,
+    server,
+    here.map((index) => ({ chunk: chunks.get(index)!, landed: partial[String(index)] ?? 0 })),
+  );
+  if (outcome.kind !== 'verified') return outcome;
+  return here.length < order.length ? { kind: 'left' } : seal(deps, upload, server);
 }
 
+/** Sends chunks, as many at a time as the line rewards. The first that does not arrive ends it, after the parts under way. */
+async function sendChunks(
+  deps: DrainDeps,
+  upload: Upload,
+  server: ServerSide,
+  chunks: { chunk: Chunk; landed: number }[],
+): Promise<Outcome | Anew | { kind: 'verified' }> {
+  const pace = createPace(deps.downlinkMbps);
+  const ahead = [...chunks];
+  const lanes = new Set<Promise<void>>();
+  const over: { by: Outcome | Anew | null } = { by: null };
+  const begin = ({ chunk, landed }: { chunk: Chunk; landed: number }): void => {
+    const lane: Promise<void> = sendChunk(deps, upload, server, chunk, landed, pace, () => over.by !== null)
+      .then((outcome) => {
+        if (outcome.kind !== 'verified') over.by ??= outcome;
+      })
+      .finally(() => lanes.delete(lane));
+    lanes.add(lane);
+  };
+  try {
+    while (!over.by) {
+      while (lanes.size < pace.lanes() && ahead.length > 0) begin(ahead.shift()!);
+      if (lanes.size === 0) return { kind: 'verified' };
+      await Promise.race(lanes);
+    }
+    await Promise.all(lanes);
+    return over.by;
+  } finally {
+    // One of them threw: the others come to their end before anybody else may begin.
+    over.by ??= outOfTime;
+    await Promise.allSettled(lanes);
+  }
+}
+
+/** `over`: another chunk has ended this drain. Answered `left` then. */
 async function sendChunk(
   deps: DrainDeps,
   upload: Upload,
   server: ServerSide,
   chunk: Chunk,
   landedBefore: number,
-  line: Line,
+  pace: Pace,
+  over: () => boolean,
 ): Promise<Outcome | Anew | { kind: 'verified' }> {
   const { queue, api, signal } = deps;
   const stored = await chunkBytes(queue, upload.id, chunk.index);
   let landed = landedBefore < chunk.size ? landedBefore : 0;
   let failures = 0;
   while (!signal.aborted && deps.now() < deps.deadline) {
+    if (over()) return { kind: 'left' };
+    const way = await deps.direct?.(upload.id);
+    if (way === 'stop') return outOfTime;
+    if (way === 'next') return { kind: 'left' };
     // Read before it is sent: bytes that IndexedDB lists but cannot give back would look like a dead network in `fetch`.
     const bytes = await stored
-      ?.slice(landed, landed + line.part)
+      ?.slice(landed, landed + pace.part())
       .arrayBuffer()
       .catch(() => null);
     if (!bytes) {
       await lose(queue, upload.id, [chunk.index], 'damaged');
       return { kind: 'set-aside' };
     }
+    const began = deps.now();
+    const { onFlight } = deps;
     const answer = await api.sendPart(
       server.upload_token,
       {
@@ -215,8 +306,11 @@ async function sendChunk(
         body: new Blob([bytes]),
       },
       signal,
+      onFlight && ((sent) => onFlight(chunk.index, sent)),
     );
+    onFlight?.(chunk.index, null);
     if (answer.kind === 'ok') {
+      pace.sent(bytes.byteLength, began, deps.now());
       if (answer.value.verified) {
         await release(queue, upload.id, [chunk.index]);
         return { kind: 'verified' };
@@ -236,6 +330,8 @@ async function sendChunk(
         return { kind: 'reopen' };
       case 'look-again':
         return { kind: 'look-again' };
+      case 'stand-down':
+        return waitFor('busy', answer.detail, false);
       case 'resume':
         failures += 1;
         if (failures >= ATTEMPTS) return waitFor('busy', answer.detail, true);
@@ -245,8 +341,7 @@ async function sendChunk(
       case 'back-off':
         return waitFor(judged.why, answer.detail, true, deps.now() + judged.after_ms);
       case 'halve':
-        if (line.part <= SMALLEST_PART) return waitFor('busy', answer.detail, true);
-        line.part = Math.max(SMALLEST_PART, line.part / 2);
+        if (!pace.tooBig()) return waitFor('busy', answer.detail, true);
         continue;
       case 'check-bytes': {
         const ours = await stored?.arrayBuffer().then(sha256, () => null);
@@ -260,6 +355,7 @@ async function sendChunk(
         continue;
       }
       case 'retry':
+        pace.failed();
         failures += 1;
         if (failures >= ATTEMPTS) return waitFor(judged.why, answer.detail, true);
         await deps.sleep(Math.max(judged.at_least_ms, pauseMs(failures, deps.random)), signal);
@@ -283,14 +379,14 @@ async function sealed(deps: DrainDeps, upload: Upload): Promise<Outcome> {
   return { kind: 'sent' };
 }
 
-async function park(deps: DrainDeps, upload: Upload, code: string, detail: string): Promise<Outcome> {
+async function park(deps: AskDeps, upload: Upload, code: string, detail: string): Promise<Outcome> {
   // Whoever removed it meanwhile has the last word.
   if (await getUpload(deps.queue, upload.id)) await setStep(deps.queue, upload.id, { at: 'parked', code, detail });
   return { kind: 'set-aside' };
 }
 
 /** What to do about an upload whose question, not one of its chunks, was refused after all attempts. */
-async function giveWay(deps: DrainDeps, upload: Upload, answer: Refused | Unreachable): Promise<Outcome> {
+async function giveWay(deps: AskDeps, upload: Upload, answer: Refused | Unreachable): Promise<Outcome> {
   const judged = verdict(answer);
   switch (judged.act) {
     case 'park':
@@ -301,6 +397,7 @@ async function giveWay(deps: DrainDeps, upload: Upload, answer: Refused | Unreac
       return waitFor(judged.why, answer.detail, true);
     case 'halve':
       return waitFor('no-network', answer.detail, true);
+    case 'stand-down':
     case 'reopen':
     case 'look-again':
     case 'resume':
@@ -310,10 +407,7 @@ async function giveWay(deps: DrainDeps, upload: Upload, answer: Refused | Unreac
 }
 
 /** Asks up to three times, pausing in between, as long as the answer may get better by itself. */
-async function persist<T>(
-  deps: DrainDeps,
-  question: () => Promise<Answer<T>>,
-): Promise<Answer<T> | { kind: 'aborted' }> {
+async function persist<T>(deps: AskDeps, question: () => Promise<Answer<T>>): Promise<Answer<T> | { kind: 'aborted' }> {
   for (let attempt = 1; ; attempt++) {
     if (deps.signal.aborted) return { kind: 'aborted' };
     const answer = await question();

@@ -9,6 +9,7 @@ import {
   type ServerSide,
   type Step,
   type Upload,
+  type Wait,
   write,
 } from '../db.ts';
 
@@ -36,8 +37,38 @@ export async function enqueue(queue: QueueDb, upload: NewUpload): Promise<boolea
 export const getUpload = (queue: QueueDb, id: string): Promise<Upload | undefined> => queue.get('uploads', id);
 export const allUploads = (queue: QueueDb): Promise<Upload[]> => queue.getAll('uploads');
 export const chunksFor = (queue: QueueDb, id: string): Promise<Chunk[]> => queue.getAll('chunks', chunksOf(id));
-export const chunkBytes = (queue: QueueDb, id: string, index: number): Promise<Blob | undefined> =>
-  queue.get('bytes', [id, index]);
+
+/** Where the bytes of one chunk lie: under its own key, or under that key and a piece's number. */
+const bytesOf = (id: string, index: number): IDBKeyRange => IDBKeyRange.bound([id, index], [id, index, []]);
+
+export async function chunkBytes(queue: QueueDb, id: string, index: number): Promise<Blob | undefined> {
+  const kept = await queue.getAll('bytes', bytesOf(id, index));
+  if (kept[0] instanceof Blob) return kept[0];
+  return kept.length === 0 ? undefined : new Blob(kept);
+}
+
+/** How a browser can keep a chunk's bytes: WebKit refuses Blobs, or takes them and cannot give them back. */
+export type Keeping = 'blob' | 'pieces';
+/** One buffer of a record, where Blobs cannot be kept: what a browser has to hold in memory at once. */
+const PIECE = 8 * 2 ** 20;
+
+/** Asks by doing: keeps a Blob, reads it, removes it. */
+export async function probeKeeping(queue: QueueDb): Promise<Keeping> {
+  const key: [string, number] = [`probe:${crypto.randomUUID()}`, 0];
+  const wanted = crypto.getRandomValues(new Uint8Array(64 * 1024));
+  try {
+    await write(queue, ['bytes'], (tx) => tx.objectStore('bytes').put(new Blob([wanted]), key), 'strict');
+    const kept = await queue.get('bytes', key);
+    if (!(kept instanceof Blob)) return 'pieces';
+    const got = new Uint8Array(await kept.arrayBuffer());
+    return got.length === wanted.length && got.every((byte, i) => byte === wanted[i]) ? 'blob' : 'pieces';
+  } catch (error) {
+    // A full device is no verdict on Blobs.
+    return error instanceof Error && error.name === 'QuotaExceededError' ? 'blob' : 'pieces';
+  } finally {
+    await write(queue, ['bytes'], (tx) => tx.objectStore('bytes').delete(key)).catch(() => {});
+  }
+}
 
 /**
  * Durable when it returns: only then may anybody say that the chunk is safe on this device. Answers false when the upload
@@ -46,7 +77,8 @@ export const chunkBytes = (queue: QueueDb, id: string, index: number): Promise<B
 export async function putChunk(
   queue: QueueDb,
   chunk: Pick<Chunk, 'upload' | 'index' | 'size' | 'sha256'>,
-  bytes: Blob,
+  bytes: ArrayBuffer,
+  keeping: Keeping = 'blob',
 ): Promise<boolean> {
   return write(
     queue,
@@ -54,7 +86,11 @@ export async function putChunk(
     async (tx) => {
       if ((await tx.objectStore('uploads').getKey(chunk.upload)) === undefined) return false;
       await tx.objectStore('chunks').put({ ...chunk, landed: 0, state: 'staged' });
-      await tx.objectStore('bytes').put(bytes, [chunk.upload, chunk.index]);
+      const store = tx.objectStore('bytes');
+      if (keeping === 'blob') await store.put(new Blob([bytes]), [chunk.upload, chunk.index]);
+      else
+        for (let piece = 0; piece * PIECE < bytes.byteLength; piece++)
+          await store.put(bytes.slice(piece * PIECE, (piece + 1) * PIECE), [chunk.upload, chunk.index, piece]);
       return true;
     },
     'strict',
@@ -77,9 +113,21 @@ async function change(queue: QueueDb, id: string, edit: (upload: Upload) => Uplo
 export const setStep = (queue: QueueDb, id: string, step: Step): Promise<void> =>
   change(queue, id, (upload) => ({ ...upload, step }));
 
-/** `null`: the server does not know the upload any more. */
+/** Notes why nothing is sent for now; null: it is being sent again. What was sent or parked meanwhile stays so. */
+export const setWait = (queue: QueueDb, id: string, wait: Wait | null): Promise<void> =>
+  change(queue, id, (upload) => {
+    const { at } = upload.step;
+    if (at === 'passing') return { ...upload, step: { at, wait } };
+    if (at !== 'queued' && at !== 'waiting') return upload;
+    return { ...upload, step: wait ? { at: 'waiting', ...wait } : { at: 'queued' } };
+  });
+
+/** `null`: the server does not know the upload any more. The epoch of one upload never goes back. */
 export const setServer = (queue: QueueDb, id: string, server: ServerSide | null): Promise<void> =>
-  change(queue, id, (upload) => ({ ...upload, server }));
+  change(queue, id, (upload) => {
+    const same = server !== null && upload.server?.upload_id === server.upload_id ? upload.server : null;
+    return { ...upload, server: server && { ...server, epoch: Math.max(server.epoch, same?.epoch ?? 0) } };
+  });
 
 export async function setLanded(queue: QueueDb, id: string, index: number, landed: number): Promise<void> {
   await write(queue, ['chunks'], async (tx) => {
@@ -98,14 +146,14 @@ export async function release(queue: QueueDb, id: string, indexes: readonly numb
       for (const index of indexes) {
         const chunk = await tx.objectStore('chunks').get([id, index]);
         if (chunk) await tx.objectStore('chunks').put({ ...chunk, landed: chunk.size, state: 'sent' });
-        await tx.objectStore('bytes').delete([id, index]);
+        await tx.objectStore('bytes').delete(bytesOf(id, index));
       }
     },
     'strict',
   );
 }
 
-/** These are on this device no more, and the server does not have them: they count as never copied. */
+/** These are on this device no more, and the server does not have them. Their digests stay, to know the file again. */
 export async function lose(
   queue: QueueDb,
   id: string,
@@ -117,8 +165,9 @@ export async function lose(
     ['uploads', 'chunks', 'bytes'],
     async (tx) => {
       for (const index of indexes) {
-        await tx.objectStore('chunks').delete([id, index]);
-        await tx.objectStore('bytes').delete([id, index]);
+        const chunk = await tx.objectStore('chunks').get([id, index]);
+        if (chunk) await tx.objectStore('chunks').put({ ...chunk, landed: 0, state: 'lost' });
+        await tx.objectStore('bytes').delete(bytesOf(id, index));
       }
       const upload = await tx.objectStore('uploads').get(id);
       if (upload) await tx.objectStore('uploads').put({ ...upload, step: { at: 'incomplete', why } });

@@ -1,10 +1,21 @@
 import 'fake-indexeddb/auto';
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { SMALLEST_CHUNK } from '../../shared/protocol/upload.ts';
 import { closeChannel, openQueue, type QueueDb } from '../db.ts';
-import { chunkBytes, chunksFor, enqueue, getUpload, type NewUpload, remove } from './queue.ts';
-import { findInterrupted, sha256, stage, stagingLock } from './stage.ts';
+import {
+  chunkBytes,
+  chunksFor,
+  enqueue,
+  getUpload,
+  lose,
+  type NewUpload,
+  probeKeeping,
+  release,
+  remove,
+  setStep,
+} from './queue.ts';
+import { findInterrupted, type StageDeps, sha256, stage, stagingLock } from './stage.ts';
 
 const CHUNK = SMALLEST_CHUNK;
 let queue: QueueDb;
@@ -138,4 +149,134 @@ test('two taps are one upload', async () => {
   const upload = await queued([pick(CHUNK)]);
   expect(await enqueue(queue, upload)).toBe(false);
   expect((await queue.getAll('uploads')).filter(({ id }) => id === upload.id)).toHaveLength(1);
+});
+
+/** A device that keeps `most` chunks: a write beyond that is refused. */
+function smallDevice(most: number) {
+  const device = { used: 0, refused: 0 };
+  const put = IDBObjectStore.prototype.put;
+  vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (
+    this: IDBObjectStore,
+    value: unknown,
+    key?: IDBValidKey,
+  ) {
+    if (this.name !== 'bytes') return put.call(this, value, key);
+    if (device.used >= most) {
+      device.refused += 1;
+      throw new DOMException('full', 'QuotaExceededError');
+    }
+    device.used += 1;
+    return put.call(this, value, key);
+  });
+  return device;
+}
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const passingDeps = (more: Partial<StageDeps>): StageDeps => ({
+  keeping: 'blob',
+  hasRoom: async () => true,
+  freed: async () => undefined,
+  ...more,
+});
+
+test('[U1] [U3] a file larger than the device passes through it, its directory first, and the sender is told so', async () => {
+  for (const store of ['uploads', 'chunks', 'bytes'] as const) await queue.clear(store);
+  const file = pick(6 * CHUNK);
+  const { id } = await queued([file]);
+  const device = smallDevice(2);
+  const order: number[] = [];
+  const steps = new Set<string>();
+  const staged = await stage(
+    queue,
+    id,
+    [file],
+    passingDeps({
+      hasRoom: async (bytes) => bytes <= 2 * CHUNK,
+      async freed() {
+        // The sender, in one line: what is here is sent, verified and let go of.
+        steps.add((await getUpload(queue, id))?.step.at ?? '');
+        const here = (await chunksFor(queue, id)).filter(({ state }) => state === 'staged').map(({ index }) => index);
+        order.push(...here);
+        await release(queue, id, here);
+        device.used -= here.length;
+      },
+    }),
+  );
+  expect(staged).toEqual({ kind: 'staged' });
+  expect(device.refused).toBeGreaterThan(0);
+  // The last MiB of the file is all of it here, so it goes in file order; every chunk was there once.
+  expect([...steps]).toEqual(['passing']);
+  expect((await getUpload(queue, id))?.step).toEqual({ at: 'queued' });
+  const chunks = await chunksFor(queue, id);
+  expect(chunks).toHaveLength(6);
+  expect(chunks.filter(({ state }) => state === 'sent').map(({ index }) => index)).toEqual(order.sort((a, b) => a - b));
+});
+
+test('[U3] where nothing can be freed, what is stored stays and the person is told', async () => {
+  for (const store of ['uploads', 'chunks', 'bytes'] as const) await queue.clear(store);
+  const file = pick(3 * CHUNK);
+  const { id } = await queued([file]);
+  smallDevice(0);
+  expect(await stage(queue, id, [file], passingDeps({}))).toEqual({ kind: 'no-room', safe_chunks: 0 });
+  expect((await getUpload(queue, id))?.step).toEqual({ at: 'incomplete', why: 'no-room' });
+});
+
+test('[U3] a server that refuses what passes through ends the copying and has the last word', async () => {
+  for (const store of ['uploads', 'chunks', 'bytes'] as const) await queue.clear(store);
+  const file = pick(3 * CHUNK);
+  const { id } = await queued([file]);
+  smallDevice(1);
+  const staged = await stage(
+    queue,
+    id,
+    [file],
+    passingDeps({ freed: () => setStep(queue, id, { at: 'parked', code: 'FORBIDDEN', detail: 'no' }) }),
+  );
+  expect(staged).toEqual({ kind: 'removed' });
+  expect((await getUpload(queue, id))?.step.at).toBe('parked');
+  expect((await chunksFor(queue, id)).filter(({ state }) => state === 'staged')).toHaveLength(1);
+});
+
+test('a browser that cannot keep Blobs keeps buffers, and gives back the same bytes', async () => {
+  expect(await probeKeeping(queue)).toBe('blob');
+  const put = IDBObjectStore.prototype.put;
+  vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (
+    this: IDBObjectStore,
+    value: unknown,
+    key?: IDBValidKey,
+  ) {
+    // As WebKit does: the request is taken, the transaction fails without a word.
+    const request = put.call(this, value, key);
+    if (value instanceof Blob) this.transaction.abort();
+    return request;
+  });
+  expect(await probeKeeping(queue)).toBe('pieces');
+  const file = pick(2.5 * CHUNK);
+  const { id } = await queued([file]);
+  expect(await stage(queue, id, [file], passingDeps({ keeping: 'pieces' }))).toEqual({ kind: 'staged' });
+  const whole = Buffer.from(await file.arrayBuffer());
+  for (const index of [0, 1, 2]) {
+    const stored = await chunkBytes(queue, id, index);
+    expect(Buffer.from(await stored!.arrayBuffer()).equals(whole.subarray(index * CHUNK, (index + 1) * CHUNK))).toBe(
+      true,
+    );
+  }
+  await release(queue, id, [0, 1]);
+  expect(await queue.getAllKeys('bytes', IDBKeyRange.bound([id, 0], [id, 9]))).toEqual([[id, 2, 0]]);
+  await remove(queue, id);
+  expect(await queue.getAllKeys('bytes', IDBKeyRange.bound([id, 0], [id, 9]))).toEqual([]);
+});
+
+test('[U4] what was sent and lost is still proof of the file: only the same one is taken again', async () => {
+  const file = pick(2 * CHUNK);
+  const bytes = await file.arrayBuffer();
+  const { id } = await queued([file]);
+  await stage(queue, id, [file]);
+  await lose(queue, id, [0, 1], 'server-lost');
+  expect(await stage(queue, id, [pick(2 * CHUNK)])).toMatchObject({ kind: 'other-file' });
+  expect((await getUpload(queue, id))?.step).toEqual({ at: 'incomplete', why: 'server-lost' });
+  expect(await stage(queue, id, [new File([bytes], 'scans.zip')])).toEqual({ kind: 'staged' });
+  expect((await chunksFor(queue, id)).map(({ state }) => state)).toEqual(['staged', 'staged']);
 });

@@ -1,19 +1,36 @@
 // From a picked file to durable chunks: read, hash, store, one transaction each. Runs in a worker, under a Web Lock that
-// dies with the tab: what was stored by then is safe, the rest is asked for again.
+// dies with the tab: what was stored by then is safe, the rest is asked for again. A file larger than what the device lets
+// us keep passes through it: a chunk is copied, sent, freed, and makes room for the next.
 import { chunkLength } from '../../shared/protocol/upload.ts';
 import type { PickedFile, QueueDb, Upload } from '../db.ts';
-import { allUploads, chunksFor, getUpload, putChunk, setStep, totalChunks } from './queue.ts';
+import { sendingOrder } from './plan.ts';
+import { allUploads, chunksFor, getUpload, type Keeping, putChunk, setStep, totalChunks } from './queue.ts';
 
 export type Staged =
   | { kind: 'staged' }
   /** not the file that was begun with: nothing was changed */
   | { kind: 'other-file'; detail: string }
-  /** no room on this device: what is stored stays */
+  /** no room on this device, and nothing that could be sent to make some: what is stored stays */
   | { kind: 'no-room'; safe_chunks: number }
   /** the file changed or vanished while it was read */
   | { kind: 'unreadable'; safe_chunks: number }
-  /** removed from the queue meanwhile */
+  /** removed from the queue, or refused by the server, meanwhile */
   | { kind: 'removed' };
+
+export interface StageDeps {
+  keeping: Keeping;
+  /** whether so many more bytes would fit on this device */
+  hasRoom: (bytes: number) => Promise<boolean>;
+  /** resolves when bytes may have left the device, or after some seconds */
+  freed: () => Promise<void>;
+}
+
+/** Nothing is asked: every file is taken to fit until a write is refused. */
+const TRY_AND_SEE: StageDeps = {
+  keeping: 'blob',
+  hasRoom: async () => true,
+  freed: () => new Promise((resolve) => setTimeout(resolve, 1_000)),
+};
 
 const hex = (digest: ArrayBuffer): string =>
   Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -26,10 +43,15 @@ export const sameFiles = (wanted: readonly PickedFile[], picked: readonly Picked
 const isQuota = (error: unknown): boolean => error instanceof Error && error.name === 'QuotaExceededError';
 
 /**
- * Copies `files` (for images: one after the other) into the queue. May be run again with the same files: what is there is
- * proven equal by its digests, the rest is added.
+ * Copies `files` (for images: one after the other) into the queue. May be run again with the same files: what is known of
+ * them, also what was sent already, is proven equal by its digests, the rest is added.
  */
-export async function stage(queue: QueueDb, id: string, files: readonly File[]): Promise<Staged> {
+export async function stage(
+  queue: QueueDb,
+  id: string,
+  files: readonly File[],
+  deps: StageDeps = TRY_AND_SEE,
+): Promise<Staged> {
   const upload = await getUpload(queue, id);
   if (!upload) return { kind: 'removed' };
   if (!sameFiles(upload.files, files)) return { kind: 'other-file', detail: 'its name or its size is another one' };
@@ -39,30 +61,70 @@ export async function stage(queue: QueueDb, id: string, files: readonly File[]):
     return whole.slice(start, start + chunkLength(upload.size, upload.chunk_size, index)).arrayBuffer();
   };
   const known = new Map((await chunksFor(queue, id)).map((chunk) => [chunk.index, chunk]));
-  let safe = known.size;
+  const safe = new Set([...known.values()].filter(({ state }) => state !== 'lost').map(({ index }) => index));
+  const missing = (order: readonly number[]): number[] => order.filter((index) => !safe.has(index));
+  const inFileOrder = Array.from({ length: totalChunks(upload) }, (_, index) => index);
+  const size = (indexes: readonly number[]): number =>
+    indexes.reduce((sum, index) => sum + chunkLength(upload.size, upload.chunk_size, index), 0);
+
   try {
     for (const chunk of known.values()) {
       if ((await sha256(await read(chunk.index))) !== chunk.sha256)
         return { kind: 'other-file', detail: 'it has the same name and size, but other contents' };
     }
-    await setStep(queue, id, { at: 'staging' });
-    for (let index = 0; index < totalChunks(upload); index++) {
-      if (known.has(index)) continue;
+    let passing = !(await deps.hasRoom(size(missing(inFileOrder))));
+    // What passes through is sent while it is copied: its directory first, as always.
+    const pass = (): number[] => missing(sendingOrder(upload.size, upload.chunk_size, []));
+    await setStep(queue, id, passing ? { at: 'passing', wait: null } : { at: 'staging' });
+    let order = passing ? pass() : missing(inFileOrder);
+    for (let index = order.shift(); index !== undefined; index = order.shift()) {
       // One chunk at a time: reading ahead would hold the next 50 MB in memory for no gain, hashing is the slow part.
       const bytes = await read(index);
-      const digest = await sha256(bytes);
-      const chunk = { upload: id, index, size: bytes.byteLength, sha256: digest };
-      if (!(await putChunk(queue, chunk, new Blob([bytes])))) return { kind: 'removed' };
-      safe += 1;
+      const chunk = { upload: id, index, size: bytes.byteLength, sha256: await sha256(bytes) };
+      const stored = await putWhenThereIsRoom(queue, chunk, bytes, deps, async () => {
+        if (!passing) await setStep(queue, id, { at: 'passing', wait: null });
+        passing = true;
+      });
+      if (stored !== 'stored') {
+        if (stored === 'removed') return { kind: 'removed' };
+        await setStep(queue, id, { at: 'incomplete', why: 'no-room' });
+        return { kind: 'no-room', safe_chunks: safe.size };
+      }
+      safe.add(index);
+      if (passing) order = pass();
     }
   } catch (error) {
-    const why = isQuota(error) ? 'no-room' : 'file-changed';
-    if (why === 'file-changed' && !isUnreadable(error)) throw error;
-    await setStep(queue, id, { at: 'incomplete', why });
-    return { kind: why === 'no-room' ? 'no-room' : 'unreadable', safe_chunks: safe };
+    if (!isUnreadable(error)) throw error;
+    await setStep(queue, id, { at: 'incomplete', why: 'file-changed' });
+    return { kind: 'unreadable', safe_chunks: safe.size };
   }
-  await setStep(queue, id, { at: 'queued' });
+  const step = (await getUpload(queue, id))?.step.at;
+  // Only what this copying has set: the server may have had its own say on what passed through.
+  if (step === 'staging' || step === 'passing') await setStep(queue, id, { at: 'queued' });
   return { kind: 'staged' };
+}
+
+/** Stores one chunk. Refused for want of room it waits for bytes to be sent and freed, as long as there are any. */
+async function putWhenThereIsRoom(
+  queue: QueueDb,
+  chunk: Parameters<typeof putChunk>[1],
+  bytes: ArrayBuffer,
+  deps: StageDeps,
+  onFull: () => Promise<void>,
+): Promise<'stored' | 'removed' | 'no-room'> {
+  for (;;) {
+    try {
+      return (await putChunk(queue, chunk, bytes, deps.keeping)) ? 'stored' : 'removed';
+    } catch (error) {
+      if (!isQuota(error)) throw error;
+    }
+    const staged = (await queue.getAll('chunks')).some(({ state }) => state === 'staged');
+    if (!staged) return 'no-room';
+    const at = (await getUpload(queue, chunk.upload))?.step.at;
+    if (at !== 'staging' && at !== 'passing') return 'removed';
+    await onFull();
+    await deps.freed();
+  }
 }
 
 /** A `File` whose file was touched after it was picked refuses to be read. */
@@ -71,15 +133,15 @@ const isUnreadable = (error: unknown): boolean =>
 
 export const stagingLock = (id: string): string => `stage:${id}`;
 
-/** Uploads that say `staging` although no tab copies them: that tab is gone. `isHeld` asks the lock manager. */
+/** Uploads that say `staging` or `passing` although no tab copies them: that tab is gone. `isHeld` asks the lock manager. */
 export async function findInterrupted(queue: QueueDb, isHeld: (lock: string) => boolean): Promise<Upload[]> {
   const stopped = (await allUploads(queue)).filter(
-    (upload) => upload.step.at === 'staging' && !isHeld(stagingLock(upload.id)),
+    ({ id, step }) => (step.at === 'staging' || step.at === 'passing') && !isHeld(stagingLock(id)),
   );
   for (const upload of stopped) {
     const chunks = await chunksFor(queue, upload.id);
     // Killed between the last chunk and the step: nothing is missing.
-    const whole = chunks.length === totalChunks(upload);
+    const whole = chunks.filter(({ state }) => state !== 'lost').length === totalChunks(upload);
     await setStep(queue, upload.id, whole ? { at: 'queued' } : { at: 'incomplete', why: 'interrupted' });
   }
   return stopped;

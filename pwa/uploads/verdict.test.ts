@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Refused } from '../api.ts';
-import { ATTEMPTS, pauseMs, verdict } from './verdict.ts';
+import { ATTEMPTS, patienceMs, pauseMs, verdict } from './verdict.ts';
 
 const refused = (status: number, more: Partial<Refused> = {}): Refused => ({
   kind: 'refused',
@@ -25,7 +25,7 @@ test.each([
   ['507', refused(507, { code: 'DISK_FULL' }), 'back-off'],
   ['401', refused(401, { code: 'UNAUTHORIZED' }), 'reopen'],
   ['an upload the server forgot', refused(404, { code: 'UPLOAD_NOT_FOUND' }), 'reopen'],
-  ['an epoch that was overtaken', refused(409, { code: 'STALE_EPOCH' }), 'reopen'],
+  ['an epoch that was overtaken', refused(409, { code: 'STALE_EPOCH' }), 'stand-down'],
   ['413 of a proxy', refused(413), 'halve'],
   ['413 of Sheaf', refused(413, { code: 'UPLOAD_TOO_LARGE' }), 'park'],
   ['bytes that arrived wrong', refused(422, { code: 'CHUNK_HASH_MISMATCH' }), 'check-bytes'],
@@ -54,4 +54,11 @@ test('pauses are drawn from a bound that doubles up to half a minute', () => {
   expect(most(20)).toBe(30_000);
   expect(pauseMs(2, () => 0)).toBe(0);
   expect(ATTEMPTS).toBe(3);
+});
+
+test('a sender that gave up comes back after a minute, later and later, within a quarter of an hour', () => {
+  expect(patienceMs(0, () => 1)).toBe(60_000);
+  expect(patienceMs(60_000, () => 0)).toBe(60_000);
+  expect(patienceMs(60_000, () => 1)).toBe(180_000);
+  expect(patienceMs(600_000, () => 1)).toBe(900_000);
 });

@@ -6,7 +6,9 @@ export type Verdict =
   | { act: 'retry'; why: 'no-network' | 'busy'; at_least_ms: number }
   /** the whole queue leaves the server alone, at least as long as it asked */
   | { act: 'back-off'; why: 'busy' | 'server-full'; after_ms: number }
-  /** the capability token, the epoch or the upload itself is not known any more: open it again */
+  /** another sender has taken the upload over: this one lets go of it */
+  | { act: 'stand-down' }
+  /** the capability token or the upload itself is not known any more: open it again */
   | { act: 'reopen' }
   /** it stands elsewhere than we thought: sealed, rejected, or by another's hand */
   | { act: 'look-again' }
@@ -31,8 +33,8 @@ export function verdict(answer: Refused | Unreachable): Verdict {
   const { status, code, retry_after_ms } = answer;
   if (code === 'CHUNK_HASH_MISMATCH') return { act: 'check-bytes' };
   // An upload that expired is opened again under its id; one that was deleted refuses that, and is parked then.
-  if (code === 'STALE_EPOCH' || code === 'UPLOAD_NOT_FOUND' || code === 'UPLOAD_GONE' || status === 401)
-    return { act: 'reopen' };
+  if (code === 'STALE_EPOCH') return { act: 'stand-down' };
+  if (code === 'UPLOAD_NOT_FOUND' || code === 'UPLOAD_GONE' || status === 401) return { act: 'reopen' };
   if (code === 'CONFLICT') return answer.landed === null ? { act: 'look-again' } : { act: 'resume' };
   if (code === 'UPLOAD_TOO_LARGE') return { act: 'park', code };
   if (status === 413) return { act: 'halve' };
@@ -53,3 +55,15 @@ export const ATTEMPTS = 3;
 /** Full jitter: anything from nothing to a bound that doubles, so that a hundred tablets do not knock at once. */
 export const pauseMs = (attempt: number, random: () => number): number =>
   random() * Math.min(LONGEST_PAUSE_MS, 1_000 * 2 ** attempt);
+
+const SHORTEST_PATIENCE_MS = 60_000;
+const LONGEST_PATIENCE_MS = 15 * 60_000;
+
+/**
+ * How long a sender that has given up for now waits by itself: decorrelated jitter, between a minute and three times the
+ * last wait, a quarter of an hour at most. (M. Brooker, "Exponential Backoff And Jitter", 2015.)
+ */
+export const patienceMs = (before: number, random: () => number): number => {
+  const most = Math.max(SHORTEST_PATIENCE_MS, before * 3);
+  return Math.min(LONGEST_PATIENCE_MS, SHORTEST_PATIENCE_MS + random() * (most - SHORTEST_PATIENCE_MS));
+};

@@ -128,12 +128,19 @@ export const ACCESS = {
   'DELETE /api/users/:user_id/sessions': { who: EVERYONE },
   'DELETE /api/users/:user_id/sessions/:session_id': { who: EVERYONE },
   'GET /api/audit': { who: ADMINS },
+  'GET /api/sync/pull': { who: EVERYONE },
+  'POST /api/sync/push': { who: EXAMINERS },
   'GET /healthz': { who: 'public' },
   'GET /readyz': { who: 'public' },
 } as const satisfies Record<string, Row>;
 
 export type RouteKey = keyof typeof ACCESS;
 export const accessRow = (key: RouteKey): Row => ACCESS[key];
+
+/** What a mutation needs, as the routes that do the same one by one. */
+export const readsKeys = ({ role }: Pick<User, 'role'>): boolean => EXAMINERS.includes(role);
+export const reviews = readsKeys;
+export const keepsKeys = ({ role }: Pick<User, 'role'>): boolean => KEYHOLDERS.includes(role);
 
 /** What a route is about, and the path parameter that names it; null when it is about nothing that is anybody's. */
 export function objectOf(key: RouteKey): { kind: ObjectKind; parameter: string | null } | null {

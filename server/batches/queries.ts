@@ -15,9 +15,11 @@ import {
 import type { Reading } from '../../shared/protocol/reading.ts';
 import type { BatchStatus, Stage } from '../../shared/protocol/stage.ts';
 import { chunkCount } from '../../shared/protocol/upload.ts';
-import type { BatchesTable, Database } from '../adapters/database.ts';
+import type { BatchesTable, Database, SheetGroupsTable, Tx } from '../adapters/database.ts';
 import { visible } from '../auth/access.ts';
 import type { User } from '../auth/sessions.ts';
+import { finalAnswers } from '../corrections/answers.ts';
+import { correctionsOfSheets } from '../corrections/read.ts';
 import { createJudge } from '../keys/judge.ts';
 import { refuse } from '../problem.ts';
 import { iso } from '../progress/log.ts';
@@ -43,7 +45,7 @@ export async function findVisible(db: Database, user: User, batchId: string): Pr
   );
 }
 
-const row = (batch: BatchesTable, uploaded_by: string): BatchRow => ({
+export const batchRow = (batch: BatchesTable, uploaded_by: string): BatchRow => ({
   batch_id: batch.batch_id,
   name: batch.name,
   upload_type: batch.upload_type,
@@ -101,7 +103,7 @@ export async function listBatches(
     .offset((query.page - 1) * PAGE_SIZE)
     .execute();
   return {
-    items: found.map((batch) => row(batch, batch.username)),
+    items: found.map((batch) => batchRow(batch, batch.username)),
     total: Number(total),
     page: query.page,
     pages: Math.max(1, Math.ceil(Number(total) / PAGE_SIZE)),
@@ -125,7 +127,7 @@ export async function batchDetail(db: Database, batch: BatchesTable): Promise<Ba
   const began = batch.first_byte_at;
   const [started, ended] = [batch.processing_started_at, batch.processing_completed_at];
   return {
-    ...row(batch, who?.username ?? ''),
+    ...batchRow(batch, who?.username ?? ''),
     stage: batch.stage as Stage,
     message: batch.message,
     error_details: batch.error_details,
@@ -164,38 +166,58 @@ export async function listGroups(db: Database, batch: BatchesTable): Promise<Gro
     .where('batch_id', '=', batch.batch_id)
     .orderBy('group_index')
     .execute();
-  const said = await db.sql
+  return groupRows(db.sql, batch, groups);
+}
+
+/** Groups of one batch as they are shown, with what a person said of them and where else their tasks are met. */
+export async function groupRows(
+  sql: Database['sql'] | Tx,
+  batch: BatchesTable,
+  rows: readonly SheetGroupsTable[],
+): Promise<GroupRow[]> {
+  const { batch_id } = batch;
+  if (rows.length === 0) return [];
+  const all = await sql
+    .selectFrom('sheet_groups')
+    .select(['group_index', 'first_page', 'task_id'])
+    .where('batch_id', '=', batch_id)
+    .orderBy('group_index')
+    .execute();
+  const said = await sql
     .selectFrom('settlements')
     .select(['first_page', 'what'])
-    .where('batch_id', '=', batch.batch_id)
+    .where('batch_id', '=', batch_id)
     .orderBy('first_page')
     .execute();
-  const tasks = [...new Set(groups.flatMap(({ task_id }) => task_id ?? []))];
+  const tasks = [...new Set(rows.flatMap(({ task_id }) => task_id ?? []))];
   const others = tasks.length
-    ? await db.sql
+    ? await sql
         .selectFrom('sheet_groups')
         .innerJoin('batches', 'batches.batch_id', 'sheet_groups.batch_id')
         .select('sheet_groups.task_id')
         .distinct()
         .where('sheet_groups.task_id', 'in', tasks)
-        .where('sheet_groups.batch_id', '!=', batch.batch_id)
+        .where('sheet_groups.batch_id', '!=', batch_id)
         .where('deleted_at', 'is', null)
         .execute()
     : [];
   const elsewhere = new Set(others.map(({ task_id }) => task_id));
-  const words = (from: number, to = batch.total_pages) =>
-    said.find(({ first_page }) => first_page >= from && first_page < to)?.what;
-  const seen = new Set<string | null>([null]);
-  return groups.map(({ batch_id: _, group_index, suspicion, confirmed_key: __, ...group }) => {
-    const notes: GroupRow['notes'] = seen.has(group.task_id) && group.task_id !== null ? ['same-task'] : [];
-    if (group.task_id !== null && elsewhere.has(group.task_id)) notes.push('other-files');
-    seen.add(group.task_id);
+  return rows.map((row) => {
+    const { batch_id: _, group_index, suspicion, confirmed_key: __, ...group } = row;
+    const upTo = all.find(({ first_page }) => first_page > row.first_page)?.first_page ?? batch.total_pages;
+    const settled = said.find(({ first_page }) => first_page >= row.first_page && first_page < upTo)?.what;
+    const notes: GroupRow['notes'] = [];
+    if (row.task_id !== null) {
+      if (all.some((other) => other.group_index < group_index && other.task_id === row.task_id))
+        notes.push('same-task');
+      if (elsewhere.has(row.task_id)) notes.push('other-files');
+    }
     return {
       ...group,
       group_id: groupId(batch, group_index),
       index: group_index,
       state: group.state as GroupRow['state'],
-      settled: (words(group.first_page, groups[group_index + 1]?.first_page) as GroupRow['settled']) ?? null,
+      settled: (settled as GroupRow['settled'] | undefined) ?? null,
       notes,
       suspicion: suspicion === null ? null : (JSON.parse(suspicion) as { message: string }).message,
     };
@@ -318,7 +340,9 @@ export async function sheetDetail(db: Database, batch: BatchesTable, sheetId: st
     .orderBy('question')
     .execute();
   const { key_id, key_version, ...columns } = sheet;
-  const judged = await createJudge(db)(sheet, answers);
+  const corrections = (await correctionsOfSheets(db.sql, [page.sheet_id])).get(page.sheet_id) ?? [];
+  const final = finalAnswers(answers, corrections);
+  const judged = await createJudge(db)(sheet, final);
   return {
     ...sheetRow(batch, columns),
     key_version,
@@ -326,11 +350,7 @@ export async function sheetDetail(db: Database, batch: BatchesTable, sheetId: st
     image_sha256: reading?.image_sha256 ?? null,
     engine_version: reading?.engine_version ?? null,
     reading: reading ? (JSON.parse(reading.content) as Reading) : null,
-    answers: answers.map(({ value, confidence, flags }, i) => ({
-      value,
-      confidence,
-      flags: (flags ? flags.split(' ') : []) as SheetDetail['answers'][number]['flags'],
-      ...judged[i]!,
-    })),
+    answers: final.map((answer, i) => ({ ...answer, ...judged[i]! })),
+    corrections,
   };
 }

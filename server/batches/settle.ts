@@ -4,7 +4,8 @@ import type { SettleForm } from '../../shared/protocol/batch.ts';
 import type { BatchesTable, Database } from '../adapters/database.ts';
 import { audit, by } from '../audit.ts';
 import type { User } from '../auth/sessions.ts';
-import { scopeOf, tellChanges } from '../changes.ts';
+import { scopeOf, tellBatch, tellChanges } from '../changes.ts';
+import { placePages } from '../corrections/place.ts';
 import { requestRescoreOf } from '../keys/rescore.ts';
 import { refuse } from '../problem.ts';
 import { groupsOf, HELD, keepGroups, lastPage } from './grouping.ts';
@@ -69,6 +70,8 @@ export async function settleGroup(
     }
     const groups = await groupsOf(tx, batch);
     const moved = await keepGroups(tx, batch, groups);
+    // What was said of one cover or one sheet holds within what is said of groups.
+    const placed = await placePages(tx, batch);
     const held = groups.filter(({ state }) => HELD.includes(state)).length;
     await tx
       .updateTable('batches')
@@ -83,7 +86,7 @@ export async function settleGroup(
       action: 'group.settle',
       subject: `batch:${batch_id}`,
       before: { group_id, task_id: group.task_id, state: group.state },
-      after: { ...wish, page, moved_pages: moved, groups: groups.length, held },
+      after: { ...wish, page, moved_pages: moved.length, groups: groups.length, held },
     });
     const scope = scopeOf(batch_id);
     await tellChanges(
@@ -91,9 +94,11 @@ export async function settleGroup(
       tx,
       scope,
       'group',
-      groups.map(({ group_index }) => group_index),
+      // Those that are there no longer too.
+      [...new Set([...before, ...groups].map(({ group_index }) => group_index))],
     );
-    await tellChanges(db, tx, scope, 'batch', [batch_id]);
+    await tellChanges(db, tx, scope, 'sheet', [...new Set([...moved, ...placed.sheets])]);
+    await tellBatch(tx, batch_id);
     await requestRescoreOf(db, tx, batch_id, `group ${group_id} was settled`, user.user_id);
   });
 }

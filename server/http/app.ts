@@ -11,6 +11,7 @@ import { type EventsDeps, eventRoutes } from './events.ts';
 import { keyRoutes } from './keys.ts';
 import { createRoutes, problems, type Routes } from './routes.ts';
 import { streamRoutes } from './stream.ts';
+import { syncRoutes } from './sync.ts';
 import { type UploadRouteDeps, uploadRoutes } from './uploads.ts';
 import { userRoutes } from './users.ts';
 import { webRoutes } from './web.ts';
@@ -51,6 +52,7 @@ export function createApp(deps: AppDeps): { app: Express; routes: Routes } {
   eventRoutes(routes, deps);
   userRoutes(routes, deps);
   auditRoutes(routes, deps);
+  syncRoutes(routes, deps);
   routes.open('GET /healthz', (_req, res) => res.json({ ok: true }));
   routes.open('GET /readyz', async (_req, res) => {
     await deps

@@ -64,12 +64,17 @@ export function uploadRoutes(routes: Routes, deps: UploadRouteDeps): void {
   routes.on('POST /api/batches/upload-chunk', async (req, res, { sender }) => {
     // A tablet that went out of reach leaves its socket open: cut it, so that the chunk's lease is free again.
     req.setTimeout(IDLE_MS, () => req.destroy());
-    const { files } = await receiveFiles(req, res, async ({ field, stream }, fields) => {
-      if (field !== 'chunk') refuse('VALIDATION_FAILED', `The file’s field is ${field}; it must be chunk.`);
-      const request = parse(ChunkFields, fields, 'fields, which must come before the file,');
-      const upload = await findUpload(db, sender, request.upload_id);
-      return landChunk(deps, upload, { ...request, epoch: request.epoch }, stream);
-    });
+    const { files } = await receiveFiles(
+      req,
+      res,
+      async ({ field, stream }, fields) => {
+        if (field !== 'chunk') refuse('VALIDATION_FAILED', `The file’s field is ${field}; it must be chunk.`);
+        const request = parse(ChunkFields, fields, 'fields, which must come before the file,');
+        const upload = await findUpload(db, sender, request.upload_id);
+        return landChunk(deps, upload, { ...request, epoch: request.epoch }, stream);
+      },
+      'CHUNK_HASH_MISMATCH',
+    );
     const answer =
       files[0] ??
       refuse('VALIDATION_FAILED', 'The body has no file in the field `chunk`.', {

@@ -1,5 +1,6 @@
 // Organising: when the last page is read, its groups are made (batches/grouping.ts) and told, and two stages end.
 import { type Group, groupsOf, keepGroups } from '../batches/grouping.ts';
+import { placePages } from '../corrections/place.ts';
 import { endStage, type Logged, tell } from '../progress/log.ts';
 import { counted, type Step } from './steps.ts';
 
@@ -11,6 +12,8 @@ export const organize: Step = async (batch, { db, announce }) => {
     if (!(await endStage(tx, batch_id, 'organizing_qr', at))) return [];
     const groups = await groupsOf(tx, batch);
     await keepGroups(tx, batch, groups);
+    // What people said of covers and pages holds for this reading too.
+    await placePages(tx, batch);
     const told: Logged[] = [];
     for (const [i, group] of groups.entries()) {
       const message = `Processing group ${i + 1}/${groups.length}: ${describe(group)}`;

@@ -6,6 +6,7 @@ import { ENGINE_VERSION, readPage } from '../../shared/omr/read-page.ts';
 import type { Reading } from '../../shared/protocol/reading.ts';
 import type { LoggedEvent } from '../../shared/protocol/stream.ts';
 import { marksOf, packValues } from '../../shared/scoring/marks.ts';
+import { notesOf, packNotes, riskOf } from '../../shared/scoring/notes.ts';
 import { scorer } from '../../shared/scoring/score.ts';
 import type { Template } from '../../shared/template/template.ts';
 import type { PagesTable, Tx } from '../adapters/database.ts';
@@ -233,12 +234,12 @@ async function keepReadings(
     })),
   );
   const sheets = told.flatMap(({ reading, page: { sheet_id } }) =>
-    reading.kind === 'sheet' ? { sheet_id, marks: marksOf(reading) } : [],
+    reading.kind === 'sheet' ? { sheet_id, sheet: reading, marks: marksOf(reading) } : [],
   );
   await db.upsert(
     tx,
     'marks',
-    sheets.map(({ sheet_id, marks }) => ({
+    sheets.map(({ sheet_id, sheet, marks }) => ({
       sheet_id,
       roll: marks.roll,
       variant: marks.variant,
@@ -246,6 +247,8 @@ async function keepReadings(
       choices: packValues(marks.values),
       doubtful: marks.doubtful,
       variant_doubtful: marks.variant_doubtful ? 1 : 0,
+      notes: packNotes(notesOf(sheet)),
+      risk: riskOf(sheet),
     })),
   );
   // Unscored until the final load, so that the office sees whose sheets have come.

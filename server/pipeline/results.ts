@@ -15,6 +15,7 @@ import { csvLine } from '../adapters/csv-lines.ts';
 import type { AnswersTable, BatchesTable, ResultsTable, Tx } from '../adapters/database.ts';
 import { LOADED, pagesHash } from '../audit/pages.ts';
 import { audit } from '../audit.ts';
+import { scopeOf, tellAll } from '../changes.ts';
 import { keyring, keysOf, type StoredSuspicion, scoreBatch, sheetsToScore } from '../keys/rescore.ts';
 import { beginStage, endStage, tell } from '../progress/log.ts';
 import type { Step, StepDeps } from './steps.ts';
@@ -44,14 +45,21 @@ export const ANSWER_COLUMNS = [
   'flags',
 ] as const satisfies readonly (keyof AnswersTable)[];
 
-async function start(deps: StepDeps, batchId: string, stage: Stage, message: string): Promise<void> {
+async function start(
+  deps: StepDeps,
+  batchId: string,
+  stage: Stage,
+  message: string,
+  also?: (tx: Tx) => Promise<void>,
+): Promise<void> {
   const { db, announce } = deps;
   announce(
     await db.write(async (tx) => {
       const at = Date.now();
-      return (await beginStage(db, tx, batchId, stage, at, at))
-        ? tell(tx, batchId, { stage, message, percentage: 0 }, at)
-        : [];
+      if (!(await beginStage(db, tx, batchId, stage, at, at))) return [];
+      const told = await tell(tx, batchId, { stage, message, percentage: 0 }, at);
+      await also?.(tx);
+      return told;
     }),
   );
 }
@@ -162,8 +170,15 @@ async function writeFiles(batch: BatchesTable, deps: StepDeps): Promise<{ sheets
   return count;
 }
 
-/** A key that was published while the files were written: its batch is to be scored again. */
+/** A key that was published, or a correction that was made, while the files were written: the batch is to be scored again. */
 async function isStale(tx: Tx, batch_id: string): Promise<boolean> {
+  const corrected = await tx
+    .selectFrom('corrections')
+    .select('rev')
+    .where('batch_id', '=', batch_id)
+    .limit(1)
+    .execute();
+  if (corrected.length > 0) return true;
   const used = await tx
     .selectFrom('results')
     .select(['task_id', 'key_id', 'key_version'])
@@ -218,7 +233,7 @@ export const load: Step = async (batch, deps) => {
           .execute();
       }
       if (await isStale(tx, batch_id)) {
-        const reason = 'a key was published while the batch was being scored';
+        const reason = 'a key or a sheet was changed while the batch was being scored';
         await db.upsert(tx, 'rescores', [{ batch_id, reason, user_id: null, requested_at: Date.now() }]);
       }
       const doubtful = await tx
@@ -249,7 +264,10 @@ export const load: Step = async (batch, deps) => {
 };
 
 export const cleanUp: Step = async (batch, deps) => {
-  await start(deps, batch.batch_id, 'cleanup', 'Cleaning up batch files');
+  // Devices are told of what was loaded in a transaction of its own: the load is long, and others wait for the number.
+  await start(deps, batch.batch_id, 'cleanup', 'Cleaning up batch files', (tx) =>
+    tellAll(deps.db, tx, scopeOf(batch.batch_id)),
+  );
   await rm(path.join(deps.workFolder, batch.batch_id), { recursive: true, force: true });
   const covers = `${batch.covers} QR ${batch.covers === 1 ? 'cover' : 'covers'}`;
   await finish(

@@ -1,13 +1,26 @@
 // Where uploaded bytes lie: one file an upload in the blob folder, preallocated, never copied and never renamed.
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
+import { hashRange, type RangeWriter, writeRange } from './writing.ts';
+
+/** An upload's file, open. Positions are bytes of the file. */
+export interface BlobFile {
+  read(target: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesRead: number }>;
+  /** Writes from `position` on; the hash is that of the range from `start` on. */
+  write(start: number, position: number): RangeWriter;
+  /** SHA-256 of what lies from `start` to `end`, 64 hex digits. Rejects when the file ends before. */
+  sha256(start: number, end: number): Promise<string>;
+  /** resolves when the disk has all that was written */
+  datasync(): Promise<void>;
+  close(): Promise<void>;
+}
 
 export interface Blobs {
   path(uploadId: string): string;
   /** Makes the file at its full length, its directory entry synced. */
   create(uploadId: string, size: number): Promise<void>;
-  open(uploadId: string, mode: 'read' | 'write'): Promise<FileHandle>;
+  open(uploadId: string, mode: 'read' | 'write'): Promise<BlobFile>;
   size(uploadId: string): Promise<number | null>;
   /** milliseconds since it was last written to */
   age(uploadId: string): Promise<number>;
@@ -40,7 +53,16 @@ export async function openBlobs(folder: string): Promise<Blobs> {
       }
       await syncFolder();
     },
-    open: (uploadId, mode) => open(at(uploadId), mode === 'read' ? 'r' : 'r+'),
+    async open(uploadId, mode) {
+      const file = await open(at(uploadId), mode === 'read' ? 'r' : 'r+');
+      return {
+        read: (target, offset, length, position) => file.read(target, offset, length, position),
+        write: (start, position) => writeRange(file.fd, start, position),
+        sha256: (start, end) => hashRange(file.fd, start, end),
+        datasync: () => file.datasync(),
+        close: () => file.close(),
+      };
+    },
     async size(uploadId) {
       try {
         return (await stat(at(uploadId))).size;

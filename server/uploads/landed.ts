@@ -1,6 +1,6 @@
 // The part of an upload's file that may be read: what the ledger says is verified, and nothing beside it.
-import type { FileHandle } from 'node:fs/promises';
 import type { Database, UploadsTable } from '../adapters/database.ts';
+import type { BlobFile } from './blobs.ts';
 
 /** Bytes that are not all there yet. `endOf` tells how far reading may go from a position. */
 export interface LandedBytes {
@@ -28,7 +28,7 @@ export function byteRanges(
 }
 
 export function landedBytes(
-  file: FileHandle,
+  file: Pick<BlobFile, 'read'>,
   size: number,
   ranges: readonly (readonly [number, number])[],
 ): LandedBytes {
@@ -64,7 +64,8 @@ export function landedBytes(
 }
 
 /** A file that is all there. */
-export const wholeFile = (file: FileHandle, size: number): LandedBytes => landedBytes(file, size, [[0, size]]);
+export const wholeFile = (file: Pick<BlobFile, 'read'>, size: number): LandedBytes =>
+  landedBytes(file, size, [[0, size]]);
 
 /** The verified chunks of an upload as inclusive index ranges. */
 export async function heldRanges(db: Database, upload: Pick<UploadsTable, 'upload_id'>): Promise<[number, number][]> {

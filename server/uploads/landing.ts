@@ -1,16 +1,16 @@
 // Bytes that come in are written where they belong: into the upload's one preallocated file, at the chunk's place. A
 // chunk is answered as verified only after its hash is right, the file is synced and the ledger has committed, in this
 // order; until then it may be sent again, from where it broke off.
-import { createHash, type Hash } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { type ChunkAnswer, chunkCount, chunkLength } from '../../shared/protocol/upload.ts';
 import type { ChunksTable, Database, UploadsTable } from '../adapters/database.ts';
 import { RequestRefused, refuse } from '../problem.ts';
 import type { Announce } from '../progress/announce.ts';
-import type { Blobs } from './blobs.ts';
+import type { BlobFile, Blobs } from './blobs.ts';
 import type { Lease, Leases } from './leases.ts';
 import { recordLanded, recordVerified, verifiedCount } from './ledger.ts';
+import type { RangeWriter } from './writing.ts';
 
 export interface ChunkRequest {
   chunk_index: number;
@@ -27,26 +27,6 @@ export interface LandingDeps {
   blobs: Blobs;
   announce: Announce;
   leases: Leases;
-}
-
-async function writeFully(file: FileHandle, data: Buffer, length: number, position: number): Promise<void> {
-  for (let done = 0; done < length; ) {
-    done += (await file.write(data, done, length - done, position + done)).bytesWritten;
-  }
-}
-
-const READ_STEP = 2 ** 20;
-/** Hashes `length` bytes of the file from `position`, a megabyte at a time. */
-export async function hashRange(file: FileHandle, position: number, length: number): Promise<string> {
-  const hash = createHash('sha256');
-  const buffer = Buffer.allocUnsafe(Math.min(READ_STEP, Math.max(1, length)));
-  for (let done = 0; done < length; ) {
-    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, length - done), position + done);
-    if (bytesRead === 0) throw new Error(`the upload's file ends at ${position + done}, before the chunk does`);
-    hash.update(buffer.subarray(0, bytesRead));
-    done += bytesRead;
-  }
-  return hash.digest('hex');
 }
 
 async function drain(stream: Readable): Promise<{ bytes: number; sha256: string }> {
@@ -137,7 +117,8 @@ export async function landChunk(
   );
   // The body may break off before it is read; whoever reads it then hears of it.
   body.on('error', () => undefined);
-  let file: FileHandle | undefined;
+  let file: BlobFile | undefined;
+  let range: RangeWriter | undefined;
   try {
     // Another request was first, between the look and the lease.
     if (lease.chunk.state === 'verified') return await verifiedBefore(lease.chunk);
@@ -150,9 +131,10 @@ export async function landChunk(
     }
     file = await blobs.open(upload.upload_id, 'write');
     const base = index * upload.chunk_size;
+    range = file.write(base, base + request.offset);
     const keep = (landed: number) =>
       recordLanded(db, upload.upload_id, index, lease.id, Math.max(landed, lease.chunk.landed));
-    const end = await receive(file, base, length, request.offset, body, lease, name, keep);
+    const end = await receive(file, range, length, request.offset, body, lease, name, keep);
     if (end.landed < length || end.broken) {
       if (lease.valid()) await keep(end.landed);
       if (end.broken) throw end.broken;
@@ -163,7 +145,7 @@ export async function landChunk(
         await verifiedCount(db.sql, upload.upload_id),
       );
     }
-    const sha256 = end.hash ? end.hash.digest('hex') : await hashRange(file, base, length);
+    const sha256 = await range.sha256();
     if (sha256 !== request.sha256) {
       await recordLanded(db, upload.upload_id, index, lease.id, 0);
       refuse(
@@ -182,6 +164,7 @@ export async function landChunk(
     announce(verified.logged);
     return answer(length, true, false, verified.chunks_verified);
   } finally {
+    range?.end();
     await file?.close();
     await lease.release();
   }
@@ -190,27 +173,21 @@ export async function landChunk(
 interface Received {
   /** bytes of the chunk, from its start, that are written */
   landed: number;
-  /** over all of them, when the body began at 0 */
-  hash: Hash | null;
   /** why the body broke off, if it did */
   broken: Error | null;
 }
-
-/** The body is gathered into blocks of this size; one is written while the next one fills. Writes of a megabyte make
- *  Linux look for as much memory in one piece, which cost three times as much (1.0 s against 0.3 s a gigabyte). */
-const BLOCK_BYTES = 2 ** 18;
-/** Blocks are used again: memory that is asked for and let go of at the speed of a disk keeps the collector busy. */
-const idleBlocks: Buffer[] = [];
-const MOST_IDLE = 32;
 
 /** The ledger is told how far the chunk is after as many bytes, but not more often than this: a killed server costs what
  *  came in since, and a fast line is not held up by commits. */
 const KEEP_BYTES = 8 * 2 ** 20;
 const KEEP_MS = 3000;
+/** The disk is set to work after as many bytes while more come in: a chunk's last sync, which its sender waits for, then
+ *  has little left to do. */
+const SYNC_BYTES = 32 * 2 ** 20;
 
 async function receive(
-  file: FileHandle,
-  base: number,
+  file: BlobFile,
+  range: RangeWriter,
   length: number,
   offset: number,
   body: Readable,
@@ -218,43 +195,43 @@ async function receive(
   name: string,
   keep: (landed: number) => Promise<void>,
 ): Promise<Received> {
-  const hash = offset === 0 ? createHash('sha256') : null;
-  let landed = offset;
   let kept = { landed: offset, at: performance.now() };
-  let block: Buffer | null = null;
-  let filled = 0;
-  /** the write under way: there is one at a time, so what has landed is always the chunk's beginning */
-  let writing: Promise<void> = Promise.resolve();
+  let synced = offset;
+  let syncing: Promise<void> | null = null;
+  let syncFailed: Error | null = null;
 
-  const write = async (full: Buffer, count: number): Promise<void> => {
-    await writeFully(file, full, count, base + landed);
-    landed += count;
-    if (idleBlocks.length < MOST_IDLE) idleBlocks.push(full);
-    lease.moved();
+  const whatHasLanded = async (): Promise<void> => {
+    const landed = offset + range.written;
+    if (syncFailed) throw syncFailed;
+    if (syncing === null && landed - synced >= SYNC_BYTES) {
+      synced = landed;
+      syncing = file
+        .datasync()
+        // A disk tells an open file of its failure once: after this, the last sync would not hear of it.
+        .catch((error: Error) => {
+          syncFailed = error;
+        })
+        .finally(() => {
+          syncing = null;
+        });
+    }
     const at = performance.now();
     if (landed - kept.landed >= KEEP_BYTES && at - kept.at >= KEEP_MS && landed < length) {
       kept = { landed, at };
       await keep(landed);
     }
   };
-  /** Begins to write what has been gathered, as soon as the write before it is through. */
-  const flush = async (): Promise<void> => {
-    await writing;
-    if (!block) return;
-    if (!lease.valid()) {
-      refuse('CHUNK_BUSY', `${name} was taken over while it landed. Ask what the server holds and go on.`, {
-        retryAfter: 1,
-      });
-    }
-    const [full, count] = [block, filled];
-    [block, filled] = [null, 0];
-    writing = write(full, count);
-    writing.catch(() => undefined); // awaited by the next flush, or at the end
-    hash?.update(full.subarray(0, count));
+  const needLease = (): void => {
+    if (lease.valid()) return;
+    refuse('CHUNK_BUSY', `${name} was taken over while it landed. Ask what the server holds and go on.`, {
+      retryAfter: 1,
+    });
   };
+  let broken: Error | null = null;
   try {
     let received = offset;
     for await (const piece of body as AsyncIterable<Buffer>) {
+      lease.moved();
       received += piece.length;
       if (received > length) {
         refuse(
@@ -262,23 +239,19 @@ async function receive(
           `${name} has ${length} bytes, but more were sent. Cut the file on the grid of the upload.`,
         );
       }
-      for (let taken = 0; taken < piece.length; ) {
-        block ??= idleBlocks.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
-        const copied = piece.copy(block, filled, taken);
-        filled += copied;
-        taken += copied;
-        if (filled === BLOCK_BYTES) await flush();
-      }
+      needLease();
+      await range.push(piece);
+      await whatHasLanded();
     }
-    await flush();
-    await writing;
-  } catch (broken) {
-    // What has come of a body that broke off is worth keeping: a line that drops often gets on all the same. And nothing
-    // of ours may be under way any more when the lease is given back.
-    const rest = lease.valid() ? flush() : writing;
-    await rest.catch(() => undefined);
-    await writing.catch(() => undefined);
-    return { landed, hash: null, broken: broken instanceof Error ? broken : new Error(String(broken)) };
+    needLease();
+    await range.flush();
+  } catch (error) {
+    broken = error instanceof Error ? error : new Error(String(error));
+    // What has come of a body that broke off is worth keeping: a line that drops often gets on all the same.
+    if (lease.valid()) await range.flush().catch(() => undefined);
   }
-  return { landed, hash, broken: null };
+  // Nothing of ours may be under way any more when the lease is given back.
+  await range.idle();
+  await syncing;
+  return { landed: offset + range.written, broken: broken ?? syncFailed };
 }

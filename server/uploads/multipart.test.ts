@@ -5,6 +5,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { RequestRefused } from '../problem.ts';
 import { type IncomingFile, receiveFiles } from './multipart.ts';
 
 type Handler = (file: IncomingFile, fields: Record<string, unknown>) => Promise<unknown>;
@@ -16,9 +17,10 @@ let seen: Promise<unknown>;
 beforeAll(async () => {
   const app = express();
   app.post('/', async (req, res) => {
-    seen = receiveFiles(req, res, (file, fields) => handle(file, fields)).then(
+    seen = receiveFiles(req, res, (file, fields) => handle(file, fields), 'CHUNK_HASH_MISMATCH').then(
       (result) => result,
-      (error: Error) => ({ refused: error.message }),
+      (error: Error) =>
+        error instanceof RequestRefused ? { refused: error.code, detail: error.message } : { refused: error.message },
     );
     res.json(await seen);
   });
@@ -122,8 +124,24 @@ test('a body that breaks off ends the handler and the request with an error', as
   await once(server, 'request');
   await new Promise((resolve) => setTimeout(resolve, 50));
   request.destroy();
-  expect(await seen).toEqual({ refused: expect.any(String) });
+  expect(await seen).toMatchObject({ refused: expect.any(String) });
   expect(await handled).toBe('broken');
+});
+
+test.each([
+  ['whose next part has a header that is none', '\r\n--b\r\nno header\r\n\r\n\r\n--b--\r\n'],
+  ['that ends without its last line', ''],
+])('a body %s is refused as damaged, by its code', async (_, rest) => {
+  const head = '--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\nsome bytes';
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'multipart/form-data; boundary=b' },
+    body: head + rest,
+  });
+  expect(await response.json()).toEqual({
+    refused: 'CHUNK_HASH_MISMATCH',
+    detail: expect.stringMatching(/send it again/),
+  });
 });
 
 test('a body that is no multipart has no files', async () => {

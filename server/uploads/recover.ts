@@ -5,7 +5,6 @@ import { chunkCount, chunkLength } from '../../shared/protocol/upload.ts';
 import type { UploadsTable } from '../adapters/database.ts';
 import { forgetPages } from '../batches/bin.ts';
 import { RequestRefused } from '../problem.ts';
-import { hashRange } from './landing.ts';
 import { EXPIRY_DAYS, unverify, verifiedCount } from './ledger.ts';
 import { type SealDeps, seal } from './seal.ts';
 
@@ -66,8 +65,9 @@ async function recheckNewest({ db, blobs }: SealDeps, upload: UploadsTable): Pro
   const file = await blobs.open(upload.upload_id, 'read');
   try {
     for (const { chunk_index, sha256 } of chunks) {
-      const length = chunkLength(upload.size, upload.chunk_size, chunk_index);
-      if ((await hashRange(file, chunk_index * upload.chunk_size, length)) === sha256) continue;
+      const start = chunk_index * upload.chunk_size;
+      const end = start + chunkLength(upload.size, upload.chunk_size, chunk_index);
+      if ((await file.sha256(start, end)) === sha256) continue;
       await db.write((tx) => unverify(tx, upload.upload_id, chunk_index));
     }
   } finally {

@@ -12,7 +12,6 @@ import type { Announce } from '../progress/announce.ts';
 import { endStage, tell } from '../progress/log.ts';
 import type { Blobs } from './blobs.ts';
 import { wholeFile } from './landed.ts';
-import { hashRange } from './landing.ts';
 import { unverify, verifiedCount } from './ledger.ts';
 import { readDirectory } from './zip.ts';
 
@@ -100,8 +99,9 @@ async function recheckContested(db: Database, blobs: Blobs, upload: UploadsTable
   const file = await blobs.open(upload.upload_id, 'read');
   try {
     for (const { chunk_index, sha256 } of contested) {
-      const length = chunkLength(upload.size, upload.chunk_size, chunk_index);
-      if ((await hashRange(file, chunk_index * upload.chunk_size, length)) === sha256) continue;
+      const start = chunk_index * upload.chunk_size;
+      const end = start + chunkLength(upload.size, upload.chunk_size, chunk_index);
+      if ((await file.sha256(start, end)) === sha256) continue;
       await db.write((tx) => unverify(tx, upload.upload_id, chunk_index));
       refuse(
         'UPLOAD_INCOMPLETE',

@@ -1,8 +1,7 @@
 // A batch in one request: the files of the body go one after the other into one blob, which is then an upload like any
 // other, every chunk of it in the ledger. Until the rows are committed nobody was promised anything, so a request that
 // breaks off, or brings nothing that can be read, leaves nothing behind.
-import { createHash, randomUUID } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
 import {
   CHUNK_SIZE,
   chunkCount,
@@ -19,17 +18,25 @@ import type { Blobs } from './blobs.ts';
 import { checkNewUpload, insertUpload } from './ledger.ts';
 import type { IncomingFile } from './multipart.ts';
 import { refuseUnreadable } from './seal.ts';
+import type { RangeWriter } from './writing.ts';
 
 /** A blob that grows with the body. */
 export async function beginWhole(blobs: Blobs) {
   const upload_id = randomUUID();
   await blobs.create(upload_id, 0);
-  const file: FileHandle = await blobs.open(upload_id, 'write');
+  const file = await blobs.open(upload_id, 'write');
   const startedAt = Date.now();
   const files: { name: string; size: number }[] = [];
   const hashes: string[] = [];
   let size = 0;
-  let hash = createHash('sha256');
+  let range: RangeWriter | null = null;
+  const endChunk = async (): Promise<void> => {
+    if (!range) return;
+    await range.flush();
+    hashes.push(await range.sha256());
+    range.end();
+    range = null;
+  };
 
   return {
     /** Appends one file of the body. */
@@ -42,22 +49,20 @@ export async function beginWhole(blobs: Blobs) {
             `One request takes less than 100 MB, and ${name} goes beyond it. Send it in chunks: open it with POST /api/batches/uploads.`,
           );
         }
-        let rest = piece;
-        await file.write(piece, 0, piece.length, size);
-        while (rest.length > 0) {
-          const room = CHUNK_SIZE - (size % CHUNK_SIZE);
-          hash.update(rest.subarray(0, room));
-          size += Math.min(room, rest.length);
-          rest = rest.subarray(room);
-          if (size % CHUNK_SIZE === 0) {
-            hashes.push(hash.digest('hex'));
-            hash = createHash('sha256');
-          }
+        for (let rest = piece; rest.length > 0; ) {
+          range ??= file.write(size, size);
+          const part = rest.subarray(0, CHUNK_SIZE - (size % CHUNK_SIZE));
+          await range.push(part);
+          size += part.length;
+          rest = rest.subarray(part.length);
+          if (size % CHUNK_SIZE === 0) await endChunk();
         }
       }
       files.push({ name: name || 'unnamed', size: size - began });
     },
     async discard(): Promise<void> {
+      await range?.idle();
+      range?.end();
       await file.close();
       await blobs.remove(upload_id);
     },
@@ -88,7 +93,7 @@ export async function beginWhole(blobs: Blobs) {
           },
         );
       }
-      if (size % CHUNK_SIZE !== 0) hashes.push(hash.digest('hex'));
+      await endChunk();
       const name = files.length > 1 ? `${first.name} and ${files.length - 1} more` : first.name;
       const upload = {
         client_upload_id: randomUUID(),
@@ -101,7 +106,7 @@ export async function beginWhole(blobs: Blobs) {
       };
       checkNewUpload(upload);
       await refuseUnreadable(blobs, { upload_id, ...upload });
-      await file.sync();
+      await file.datasync();
       const batch_id = randomUUID();
       const total = chunkCount(size, CHUNK_SIZE);
       const logged = await db.write(async (tx) => {

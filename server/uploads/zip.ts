@@ -1,9 +1,9 @@
 // ZIP archives as Sheaf meets them: the directory is read from the end of whatever has landed, entries are read where
 // they lie. Names are labels here, never paths. What is odd about one entry is that page's reason, not the archive's end.
-import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { crc32, inflateRaw } from 'node:zlib';
 import yauzl from 'yauzl';
+import type { BlobFile } from './blobs.ts';
 import { type LandedBytes, NotLanded } from './landed.ts';
 
 export interface ZipEntry {
@@ -221,7 +221,7 @@ function boundEntries(images: ZipEntry[], starts: number[], directoryAt: number)
 
 export type EntryBytes = { ok: true; bytes: Buffer } | { ok: false; reason: string };
 
-async function readFully(file: FileHandle, length: number, position: number): Promise<Buffer> {
+async function readFully(file: Pick<BlobFile, 'read'>, length: number, position: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(length);
   let filled = 0;
   while (filled < length) {
@@ -237,7 +237,7 @@ const inflate = promisify(inflateRaw) as (data: Buffer, options: object) => Prom
 /** A page's bytes out of the upload; what is wrong with them is a reason, a failing disk throws. `method` −1 is a plain
  *  file that starts at `offset`. */
 export async function readEntry(
-  file: FileHandle,
+  file: Pick<BlobFile, 'read'>,
   entry: Pick<ZipEntry, 'offset' | 'compressedSize' | 'size' | 'method'> & { crc32: number | null },
 ): Promise<EntryBytes> {
   const no = (reason: string): EntryBytes => ({ ok: false, reason });

@@ -6,18 +6,20 @@ import { layOut } from '../template/geometry.ts';
 import { parseQr, sheetQr } from '../template/qr-text.ts';
 import type { Template } from '../template/template.ts';
 import { toBase64 } from './base64.ts';
-import { blankDarkness, glyphDarkness, measureBubbles, outlineMatch } from './bubbles.ts';
-import { decideField, netDarkness, pageLevels } from './decide.ts';
+import { glyphDarkness, measureBubbles, outlineMatch, wornDarkness } from './bubbles.ts';
+import { MISALIGNED_ERROR } from './confidence.ts';
+import { blankLevel, decideField, type Look, netDarkness, pageLevels } from './decide.ts';
 import { type Corners, findCorners } from './fiducials.ts';
 import { findForm } from './form.ts';
 import type { GrayImage } from './image.ts';
 import { hasStreak, isLowContrast, looksLikeSheet } from './look.ts';
 import { findPoses, growPoses, type Pose, TIE } from './pose.ts';
 import { readQr, type SeenQr } from './qr.ts';
+import { shapeOf } from './shape.ts';
 import { type Frame, findPaper, inkShare, type Paper, shrink } from './threshold.ts';
 
 /** Raised whenever the same raster may read differently: readings are kept beside it. */
-export const ENGINE_VERSION = 2;
+export const ENGINE_VERSION = 3;
 
 /** Nothing smaller holds a page: 100 pixels are 9 dpi. */
 const SMALLEST_SIDE = 100;
@@ -29,6 +31,8 @@ const LOW_RESOLUTION_PX = 12;
 const MISALIGNED = 0.1;
 /** Outlines fainter than this are not where the template says. */
 const WEAK_OUTLINES = 0.08;
+/** And here a group of bubbles is torn off or covered: there is paper, but no print on it. */
+const MISSING_OUTLINES = 0.04;
 /** The second best template may match this share of the best at most. */
 const CLEAR_LEAD = 0.6;
 
@@ -245,7 +249,13 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
     (pose.ticks ?? 1) < 0.75 ||
     outlineMatch(image, paper, pose.toImage, bubbles) < WEAK_OUTLINES;
   if (isLowContrast(image, paper, pose, template.ticks)) flags.push('low-contrast');
-  return toReading(image, template, pose, dark, blankDarkness(template), misaligned, qr, flags);
+  const { toImage } = pose;
+  const look: Look = {
+    shape: (bubble) => shapeOf(image, paper, toImage, bubbles[bubble]!),
+    printed: (first, count) =>
+      outlineMatch(image, paper, toImage, bubbles.slice(first, first + count)) > MISSING_OUTLINES,
+  };
+  return toReading(image, template, pose, dark, wornDarkness(template, dark), misaligned, qr, flags, look);
 };
 
 const smallestBubble = (template: Template): number =>
@@ -260,6 +270,7 @@ const toReading = (
   misaligned: boolean,
   qr: SeenQr,
   flags: PageFlag[],
+  look: Look | null = null,
 ): SheetReading => {
   const { fields } = layOut(template);
   const levels = pageLevels(dark, expected);
@@ -268,7 +279,8 @@ const toReading = (
   if (misaligned) flags.push('alignment');
   if (hasStreak(image)) flags.push('streak');
   if (Math.sqrt(Math.abs(area(pose))) * smallestBubble(template) < LOW_RESOLUTION_PX) flags.push('low-resolution');
-  const decided = fields.map((field) => decideField(field, net, levels.threshold, levels.spread / levels.threshold));
+  const blank = blankLevel(levels, look ? 'known' : 'guessed');
+  const decided = fields.map((field) => decideField(field, net, levels.threshold, blank, look));
   return {
     kind: 'sheet',
     template_id: template.id,
@@ -284,8 +296,11 @@ const toReading = (
   };
 };
 
-const doubted = (field: FieldReading): FieldReading =>
-  field.flags.includes('doubtful') ? field : { ...field, flags: [...field.flags, 'doubtful'] };
+const doubted = (field: FieldReading): FieldReading => ({
+  ...field,
+  confidence: Math.min(field.confidence, 1 - MISALIGNED_ERROR),
+  flags: field.flags.includes('doubtful') ? field.flags : [...field.flags, 'doubtful'],
+});
 
 const byte = (value: number): number => Math.round(Math.max(0, Math.min(1, value)) * 255);
 

@@ -34,8 +34,8 @@ export const QueueScreen = ({ userId }: { userId: string }) => {
       </ScreenTitle>
       {others.length > 0 && (
         <Banner tone="wait" icon="user">
-          {plural(others.length, 'upload')} of another user {others.length === 1 ? 'is' : 'are'} kept on this tablet
-          too.
+          {plural(others.length, 'upload')} of {others.length === 1 ? 'another user is' : 'other users are'} kept on
+          this device too.
         </Banner>
       )}
       {mine && mine.length === 0 && (
@@ -120,7 +120,9 @@ const UploadCard = ({ view, now }: { view: UploadView; now: number }) => {
           }}
         >
           <p>
-            {bytes(view.safe_bytes - view.sent_bytes)} that the server does not have will be deleted from this tablet.
+            {view.only_here_bytes > 0
+              ? `${bytes(view.only_here_bytes)} that the server does not have will be deleted from this device. `
+              : 'Nothing of it is only on this device. '}
             Make sure that you still have {upload.name}.
           </p>
         </Confirm>

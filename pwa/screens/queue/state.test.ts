@@ -41,13 +41,16 @@ test('when the copying broke off, the file is asked for by name', () => {
 
 test('it is being sent only while somebody has the lease and beats', () => {
   const chunks = [chunk(0, 'sent'), chunk(1, 'staged'), chunk(2, 'sent', 20 * MB)];
-  const lease = { key: 'sender' as const, upload: 'a', beat: 1_000_000 };
+  const lease = { key: 'sender' as const, by: 'page' as const, upload: 'a', beat: 1_000_000, flying: 0, rate: null };
   const sending = viewUpload(upload({ at: 'queued' }), chunks, lease, 1_010_000);
   expect(sending).toMatchObject({ sending: true, sent: 2, total: 3, word: 'Sending' });
-  expect(sending.sentence).toContain('chunk 3 of 3, 50 MB');
+  expect(sending.sentence).toBe('Sending chunk 3 of 3.');
+  const measured = viewUpload(upload({ at: 'queued' }), chunks, { ...lease, flying: 10 * MB, rate: MB }, 1_010_000);
+  expect(measured.sent_bytes).toBe(80 * MB);
+  expect(measured.sentence).toBe('Sending chunk 3 of 3 at 1 MB/s, less than a minute left.');
   expect(viewUpload(upload({ at: 'queued' }), chunks, lease, 1_030_000)).toMatchObject({
     sending: false,
-    word: 'Safe on this tablet',
+    word: 'Safe on this device',
   });
 });
 
@@ -65,6 +68,6 @@ test('the sum tells sending before attention before waiting', () => {
   const sent = viewUpload(upload({ at: 'sent', sealed_at: '' }), [], null, 0);
   expect(sumUp([sent])).toMatchObject({ work: 'none', uploads: 0 });
   expect(sumUp([waiting, sent])).toMatchObject({ work: 'waiting', of: 3 });
-  expect(sumUp([waiting, parked])).toMatchObject({ work: 'attention', attention: 1 });
+  expect(sumUp([waiting, parked])).toMatchObject({ work: 'attention', attention: 1, uploads: 1, of: 3 });
   expect(sumUp([{ ...waiting, sending: true }, parked])).toMatchObject({ work: 'sending', attention: 1 });
 });

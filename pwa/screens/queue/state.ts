@@ -1,6 +1,6 @@
 // What to say about an upload, from what is stored of it. Pure.
 import type { Chunk, DeviceRow, Upload } from '../../db.ts';
-import { bytes } from '../../ui/format.ts';
+import { bytes, plural, roughly } from '../../ui/format.ts';
 import type { IconName, Tone } from '../../ui/words.ts';
 import { totalChunks } from '../../uploads/queue.ts';
 import { LEASE_STALE_MS } from '../../uploads/sender.ts';
@@ -23,6 +23,8 @@ export interface UploadView {
   safe_bytes: number;
   sent: number;
   sent_bytes: number;
+  /** bytes that no server has verified, and that are lost with this upload */
+  only_here_bytes: number;
   sending: boolean;
   /** the same file must be picked again */
   needs_file: boolean;
@@ -31,7 +33,7 @@ export interface UploadView {
 
 const INCOMPLETE: Record<Extract<Upload['step'], { at: 'incomplete' }>['why'], string> = {
   interrupted: 'Copying was interrupted.',
-  'no-room': 'This tablet has no room for the rest.',
+  'no-room': 'This device has no room for the rest.',
   damaged: 'Some copied bytes could not be read back.',
   'server-lost': 'The server no longer has what was sent.',
   'file-changed': 'The file changed or was removed while it was copied.',
@@ -42,44 +44,46 @@ const WAITING: Record<Extract<Upload['step'], { at: 'waiting' }>['why'], string>
   busy: 'The server is busy; it is tried again soon.',
   'server-full': 'The server has no room at the moment; it is tried again. Tell your administrator.',
   'sign-in': 'Sign in again to send it.',
-  'other-user': 'It is sent when its owner signs in on this tablet.',
+  'other-user': 'It is sent when its owner signs in on this device.',
   password: 'Choose your own password first; then it is sent.',
 };
 
 export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Lease, now: number): UploadView {
   const total = totalChunks(upload);
-  const inHand = lease?.upload === upload.id && now - lease.beat < LEASE_STALE_MS;
-  const sent = upload.step.at === 'sent' ? total : chunks.filter((chunk) => chunk.state === 'sent').length;
+  const inHand = lease?.upload === upload.id && now - lease.beat < LEASE_STALE_MS ? lease : null;
+  const arrived = upload.step.at === 'sent';
+  const kept = chunks.filter(({ state }) => state !== 'lost');
+  const sent = arrived ? total : kept.filter(({ state }) => state === 'sent').length;
   const cells: UploadView['cells'] = Array.from({ length: total }, () => 'none');
-  for (const chunk of chunks)
+  for (const chunk of kept)
     cells[chunk.index] = chunk.state === 'sent' ? 'sent' : inHand && chunk.landed > 0 ? 'sending' : 'safe';
-  if (upload.step.at === 'sent') cells.fill('sent');
-  const safe_bytes = upload.step.at === 'sent' ? upload.size : chunks.reduce((sum, chunk) => sum + chunk.size, 0);
-  const sent_bytes =
-    upload.step.at === 'sent'
-      ? upload.size
-      : chunks.reduce((sum, chunk) => sum + (chunk.state === 'sent' ? chunk.size : chunk.landed), 0);
+  if (arrived) cells.fill('sent');
+  const sum = (of: (chunk: Chunk) => number): number => kept.reduce((bytes, chunk) => bytes + of(chunk), 0);
+  const safe_bytes = arrived ? upload.size : sum(({ size }) => size);
+  const landed = sum((chunk) => (chunk.state === 'sent' ? chunk.size : chunk.landed));
+  const sent_bytes = arrived ? upload.size : Math.min(safe_bytes, landed + (inHand?.flying ?? 0));
   const base = {
     upload,
     total,
     cells,
     sent,
     sent_bytes,
-    safe: upload.step.at === 'sent' ? total : chunks.length,
+    safe: arrived ? total : kept.length,
     safe_bytes,
+    only_here_bytes: arrived ? 0 : sum((chunk) => (chunk.state === 'staged' ? chunk.size : 0)),
     sending: false,
     needs_file: false,
     can_retry: false,
   };
   const { step } = upload;
-  if (inHand && (step.at === 'queued' || step.at === 'waiting')) {
-    const current = Math.min(sent + 1, total);
+  if (inHand && (step.at === 'queued' || step.at === 'waiting' || step.at === 'passing')) {
+    const passing = step.at === 'passing' ? ` ${passes(base)}` : '';
     return {
       ...base,
       tone: 'run',
       icon: 'sending',
       word: 'Sending',
-      sentence: `Sending chunk ${current} of ${total}, ${bytes(Math.min(upload.chunk_size, upload.size))} each at most.`,
+      sentence: `Sending chunk ${Math.min(sent + 1, total)} of ${total}${pace(upload.size - sent_bytes, inHand.rate)}.${passing}`,
       sending: true,
     };
   }
@@ -90,7 +94,16 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         tone: 'run',
         icon: 'running',
         word: 'Copying',
-        sentence: `Copying to this tablet: ${bytes(safe_bytes)} of ${bytes(upload.size)} safe. Keep this page open and the file in place.`,
+        sentence: `Copying to this device: ${bytes(safe_bytes)} of ${bytes(upload.size)} safe. Keep this page open and the file in place.`,
+      };
+    case 'passing':
+      return {
+        ...base,
+        tone: step.wait ? 'wait' : 'run',
+        icon: step.wait ? 'clock' : 'running',
+        word: step.wait ? 'Waiting' : 'Copying',
+        sentence: `${passes(base)}${step.wait ? ` ${WAITING[step.wait.why]}` : ''}`,
+        can_retry: step.wait !== null,
       };
     case 'incomplete':
       return {
@@ -106,8 +119,8 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         ...base,
         tone: 'wait',
         icon: 'safe',
-        word: 'Safe on this tablet',
-        sentence: `All ${bytes(upload.size)} are on this tablet. It is sent by itself as soon as there is a network.`,
+        word: 'Safe on this device',
+        sentence: `All ${bytes(upload.size)} are on this device. It is sent by itself as soon as there is a network.`,
         can_retry: true,
       };
     case 'waiting':
@@ -115,8 +128,8 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         ...base,
         tone: 'wait',
         icon: step.why === 'no-network' ? 'safe' : 'clock',
-        word: step.why === 'no-network' ? 'Safe on this tablet' : 'Waiting',
-        sentence: step.why === 'no-network' ? WAITING[step.why] : `Safe on this tablet. ${WAITING[step.why]}`,
+        word: step.why === 'no-network' ? 'Safe on this device' : 'Waiting',
+        sentence: step.why === 'no-network' ? WAITING[step.why] : `Safe on this device. ${WAITING[step.why]}`,
         can_retry: step.why === 'no-network' || step.why === 'busy' || step.why === 'server-full',
       };
     case 'parked':
@@ -125,7 +138,7 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         tone: 'bad',
         icon: 'alert',
         word: 'Needs attention',
-        sentence: `The server refused it: ${asSentence(step.detail)}${sent < total ? ' Its bytes stay on this tablet.' : ''}`,
+        sentence: `The server refused it: ${asSentence(step.detail)}${sent < total ? ' Its bytes stay on this device.' : ''}`,
         can_retry: !FINAL.has(step.code),
       };
     case 'sent':
@@ -138,6 +151,14 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
       };
   }
 }
+
+/** How much of what does not fit on the device is in safety, and what that asks of a person. */
+const passes = ({ safe_bytes, upload }: Pick<UploadView, 'safe_bytes' | 'upload'>): string =>
+  `${bytes(safe_bytes)} of ${bytes(upload.size)} are safe, on this device or with the server; the rest does not fit here until more is sent. Keep this page open and the file in place.`;
+
+/** Bytes a second, once they were measured, and what they promise. */
+const pace = (left: number, rate: number | null): string =>
+  rate && rate >= 1024 ? ` at ${bytes(rate)}/s, ${roughly((left / rate) * 1000)} left` : '';
 
 /** Trying again brings the same answer: it is the file that is wrong. */
 const FINAL = new Set([
@@ -152,28 +173,33 @@ const FINAL = new Set([
 const asSentence = (words: string): string => `${words.replace(/\.+$/, '')}.`;
 
 const fileName = (upload: Upload): string =>
-  upload.files.length === 1 ? `“${upload.files[0]?.name}”` : `the same ${upload.files.length} files`;
+  upload.files.length === 1 ? `“${upload.files[0]?.name}”` : `the same ${plural(upload.files.length, 'file')}`;
 
 export type Work = 'none' | 'attention' | 'sending' | 'waiting';
 
-/** All uploads of the device in one: for the sign in the corner. `done` and `of` count chunks. */
+/** All uploads of the device in one: for the sign in the corner. `done` and `of` count chunks of what goes by itself;
+ *  what needs a person is counted in `attention` alone. */
 export function sumUp(views: readonly UploadView[]): {
   work: Work;
   done: number;
   of: number;
   uploads: number;
   attention: number;
+  /** all that has not arrived */
+  kept: number;
 } {
+  const needsPerson = (view: UploadView): boolean => view.needs_file || view.upload.step.at === 'parked';
   const open = views.filter((view) => view.upload.step.at !== 'sent');
-  const attention = open.filter((view) => view.needs_file || view.upload.step.at === 'parked').length;
-  const of = open.reduce((sum, view) => sum + view.total, 0);
-  const done = open.reduce((sum, view) => sum + view.sent, 0);
-  const work: Work = open.some((view) => view.sending)
+  const going = open.filter((view) => !needsPerson(view));
+  const attention = open.length - going.length;
+  const of = going.reduce((sum, view) => sum + view.total, 0);
+  const done = going.reduce((sum, view) => sum + view.sent, 0);
+  const work: Work = going.some((view) => view.sending)
     ? 'sending'
     : attention > 0
       ? 'attention'
-      : open.length > 0
+      : going.length > 0
         ? 'waiting'
         : 'none';
-  return { work, done, of, uploads: open.length, attention };
+  return { work, done, of, uploads: going.length, attention, kept: open.length };
 }

@@ -1,0 +1,268 @@
+// The page's part in sending: its own sender in a worker while it is here, a word to the service worker that stands behind
+// it, and what is left handed to the browser when it goes away.
+import { type Remote, wrap } from 'comlink';
+import type { Api } from './api.ts';
+import { onChange, type QueueDb, type Sender } from './db.ts';
+import type { Session } from './session.ts';
+import { createNap } from './sync/nap.ts';
+import { type AskDeps, dueUploads } from './uploads/drain.ts';
+import { canHandOver, handedOver, handOver, type Load, prepare, takeBack } from './uploads/handover.ts';
+import { sendersOn } from './uploads/sender.ts';
+import type { UploadsWorker } from './workers/uploads.ts';
+// Part of the page's own file: a tab that lives on after an update must not miss it.
+import UploadsWorkerFile from './workers/uploads.ts?worker&inline';
+
+/** Runs one question in a worker of its own, which ends with it. */
+export async function inWorker<T>(ask: (worker: Remote<UploadsWorker>) => Promise<T>, ended?: AbortSignal): Promise<T> {
+  const worker = new UploadsWorkerFile();
+  try {
+    const broken = new Promise<never>((_, reject) => {
+      worker.onerror = (event) => reject(new Error(`the upload worker failed: ${event.message}`));
+      ended?.addEventListener('abort', () => reject(ended.reason));
+    });
+    return await Promise.race([ask(wrap<UploadsWorker>(worker)), broken]);
+  } finally {
+    worker.terminate();
+  }
+}
+
+/** Background Sync is not in TypeScript's DOM library. */
+interface SyncManager {
+  register(tag: string): Promise<void>;
+}
+const syncOf = (registration: ServiceWorkerRegistration): SyncManager | undefined =>
+  (registration as ServiceWorkerRegistration & { sync?: SyncManager }).sync;
+
+/** How often the queue is looked at for what has become due by itself. */
+const LOOK_MS = 30_000;
+/** Several changes in a row are one reason. */
+const GATHER_MS = 300;
+/** What would be handed over is read anew at most this often. */
+const PREPARE_MS = 5_000;
+/** A tablet whose screen is off stops its pages soon; a tab in the background of a desktop goes on sending. */
+const HIDDEN_MS = 10_000;
+
+export interface Sending {
+  /** A person, the network or a session has changed something: what waits is tried again now. */
+  wake(): void;
+  /** Has the service worker run once the browser finds a network, with or without a page. */
+  standBehind(): Promise<void>;
+}
+
+export interface SendingDeps {
+  queue: QueueDb;
+  api: Api;
+  session: Session;
+}
+
+export function startSending({ queue, api, session }: SendingDeps): Sending {
+  const ask: AskDeps = {
+    queue,
+    api,
+    session,
+    now: Date.now,
+    random: Math.random,
+    sleep: createNap().sleep,
+    signal: new AbortController().signal,
+  };
+  /** the page's own sender while it runs */
+  let running: AbortController | null = null;
+  /** somebody wanted to send while it ran */
+  let again: { wake: boolean } | null = null;
+  let loads: readonly Load[] = [];
+  let preparing = false;
+  let preparedAt = 0;
+  /** the browser was given what was left, because this page could not be seen any more */
+  let away = false;
+  let registered: ServiceWorkerRegistration | null = null;
+
+  // Whether another tab would go on if this one were closed.
+  navigator.locks.request('page', { mode: 'shared' }, () => new Promise(() => {})).catch(() => {});
+  const isAlone = async (): Promise<boolean> =>
+    ((await navigator.locks.query()).held ?? []).filter(({ name }) => name === 'page').length < 2;
+
+  async function sendHere(wake: boolean): Promise<void> {
+    if (running) {
+      again = { wake: wake || (again?.wake ?? false) };
+      return;
+    }
+    running = new AbortController();
+    try {
+      await inWorker((worker) => worker.send(location.origin, wake), running.signal);
+    } catch (error) {
+      // Ended by us, or broken: the service worker stands behind, and the next look begins anew.
+      if (!running.signal.aborted) reportError(error);
+    } finally {
+      running = null;
+    }
+    if (!again || away) return;
+    const next = again;
+    again = null;
+    if ((await dueUploads(queue, Date.now(), next.wake)).length > 0) await sendHere(next.wake);
+  }
+
+  /** Reads what would be handed over, so that it can be done in the moment in which the page goes. */
+  async function getReady(): Promise<void> {
+    if (preparing) return;
+    preparing = true;
+    preparedAt = Date.now();
+    try {
+      loads = (await isAlone()) ? await inWorker((worker) => prepare(ask, worker.hasRoom)) : [];
+    } finally {
+      preparing = false;
+    }
+  }
+
+  async function standBehind(): Promise<void> {
+    // Refused where a person forbade background work.
+    if (registered)
+      await syncOf(registered)
+        ?.register('drain')
+        .catch(() => {});
+  }
+
+  async function look(wake: boolean): Promise<void> {
+    if (away) return;
+    const due = await dueUploads(queue, Date.now(), wake);
+    if (due.length === 0) {
+      loads = [];
+      return;
+    }
+    const on = await sendersOn(queue);
+    const worker = registered;
+    // The page does it faster than the browser in the background, which copies all of it first.
+    if (worker && on.has('page') && document.visibilityState === 'visible') await takeBack(worker);
+    const inHand = worker ? (await handedOver(worker)).size > 0 : false;
+    if (on.has('page') && !inHand) sendHere(wake).catch(reportError);
+    if (!worker) return;
+    // It goes on when this page is gone.
+    if (on.has('sw')) await standBehind();
+    if (on.has('sw') && !on.has('page')) worker.active?.postMessage({ type: 'drain' });
+    if (!on.has('fetch') || !canHandOver(worker)) return;
+    if (Date.now() - preparedAt > PREPARE_MS) await getReady();
+    if (!on.has('page') && !on.has('sw')) await giveAway(worker, on);
+  }
+
+  async function giveAway(worker: ServiceWorkerRegistration, on: ReadonlySet<Sender>): Promise<void> {
+    const theirs = await handedOver(worker);
+    const mine = loads.filter(({ upload }) => !theirs.has(upload.id));
+    loads = [];
+    if (mine.length === 0) return;
+    if (on.has('page')) {
+      away = true;
+      running?.abort();
+    }
+    await handOver(worker, mine);
+  }
+
+  const errand = (run: () => Promise<void>) => (): void => {
+    // The database was closed under us: the next one finds it open, or the page is loaded anew.
+    run().catch(() => {});
+  };
+
+  // ---- reasons -------------------------------------------------------------------------------------------------------
+
+  let gathering = false;
+  const soon = (): void => {
+    if (gathering) return;
+    gathering = true;
+    setTimeout(
+      errand(async () => {
+        gathering = false;
+        await look(false);
+      }),
+      GATHER_MS,
+    );
+  };
+  let before = '';
+  onChange((stores) => {
+    if (stores.includes('uploads') || stores.includes('bytes')) soon();
+    if (!stores.includes('device')) return;
+    errand(async () => {
+      // A network that is back, and a person who signed in, are reasons to try again now.
+      const link = await queue.get('device', 'link');
+      const who = await session.identity();
+      const now = JSON.stringify([
+        link?.key === 'link' && link.state,
+        who?.me.user_id,
+        who?.signed_in,
+        who?.me.must_change_password,
+      ]);
+      if (now !== before) await look(true);
+      before = now;
+    })();
+  });
+  setInterval(
+    errand(() => look(false)),
+    LOOK_MS,
+  );
+
+  // ---- coming and going ----------------------------------------------------------------------------------------------
+
+  let hiding: ReturnType<typeof setTimeout> | undefined;
+  const wake = errand(() => look(true));
+  const comeBack = (): void => {
+    clearTimeout(hiding);
+    away = false;
+    wake();
+  };
+  document.addEventListener('visibilitychange', () => {
+    if (document.visibilityState === 'visible') return comeBack();
+    if (matchMedia('(pointer: coarse)').matches)
+      hiding = setTimeout(
+        errand(async () => {
+          const on = await sendersOn(queue);
+          if (!registered || !on.has('fetch') || !canHandOver(registered)) return;
+          await getReady();
+          await giveAway(registered, on);
+        }),
+        HIDDEN_MS,
+      );
+  });
+  addEventListener('pageshow', comeBack);
+  navigator.serviceWorker?.ready
+    .then((registration) => {
+      registered = registration;
+      wake();
+    })
+    .catch(() => {});
+  addEventListener('pagehide', () => {
+    if (!registered) return;
+    // Nothing can be waited for here. Where it comes too late the service worker goes on by itself, as far as it may.
+    const mine = loads;
+    loads = [];
+    if (mine.length > 0) handOver(registered, mine).catch(() => {});
+    if (running || mine.length > 0) registered.active?.postMessage({ type: 'drain' });
+  });
+  keepAwake(queue);
+  return { wake, standBehind };
+}
+
+/** A screen that goes dark takes the page with it: kept on while this device's pages send, and can be seen. */
+function keepAwake(queue: QueueDb): void {
+  if (!('wakeLock' in navigator)) return;
+  let held: WakeLockSentinel | null = null;
+  let asking = false;
+  const look = async (): Promise<void> => {
+    if (asking) return;
+    asking = true;
+    try {
+      const row = await queue.get('device', 'sender');
+      const sending = row?.key === 'sender' && row.by === 'page' && row.upload !== null;
+      const wanted = sending && document.visibilityState === 'visible';
+      if (wanted && (!held || held.released)) held = await navigator.wakeLock.request('screen');
+      if (!wanted && held) {
+        await held.release();
+        held = null;
+      }
+    } finally {
+      asking = false;
+    }
+  };
+  // Refused when the battery is low: then the screen may go dark.
+  const errand = (): void => void look().catch(() => {});
+  onChange((stores) => {
+    if (stores.includes('device')) errand();
+  });
+  document.addEventListener('visibilitychange', errand);
+}
