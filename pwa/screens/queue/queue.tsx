@@ -18,16 +18,11 @@ function typeWord(type: string): string {
   return type === 'images' ? t.imagesTask : t.zipTask;
 }
 
-const SENDERS: Record<Sender, string> = {
-  page: 'sending from open pages',
-  sw: 'sending by the service worker',
-  fetch: 'sending by the browser itself',
-};
-const list = new Intl.ListFormat('en');
-const listed = (words: string[]): string => {
-  const all = list.format(words);
-  return all.charAt(0).toUpperCase() + all.slice(1);
-};
+const SENDERS = {
+  page: 'byPages',
+  sw: 'byWorker',
+  fetch: 'byBrowser',
+} as const satisfies Record<Sender, string>;
 
 export const QueueScreen = ({ userId }: { userId: string }) => {
   const t = queueWords();
@@ -49,8 +44,7 @@ export const QueueScreen = ({ userId }: { userId: string }) => {
       </ScreenTitle>
       {stored && stored.off.length > 0 && (
         <Banner tone="wait" icon="alert">
-          {listed(stored.off.map((sender) => SENDERS[sender]))} {stored.off.length === 1 ? 'was' : 'were'} switched off
-          on this device for a test, so batches may wait longer.{' '}
+          {t.switchedOff({ senders: listed(stored.off.map((sender) => t[SENDERS[sender]])) })}{' '}
           <button
             type="button"
             class="button"
@@ -59,7 +53,7 @@ export const QueueScreen = ({ userId }: { userId: string }) => {
               app.nudge();
             }}
           >
-            Switch on again
+            {t.switchOn}
           </button>
         </Banner>
       )}
