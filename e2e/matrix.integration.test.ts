@@ -6,6 +6,7 @@ import path from 'node:path';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Database } from '../server/adapters/database.ts';
+import { showable } from '../server/adapters/decode.ts';
 import { briefConnection } from '../server/adapters/redis.ts';
 import { openSqlite } from '../server/adapters/sqlite.ts';
 import {
@@ -204,6 +205,7 @@ async function addBatch(owner: Person, centre: string | null, state: 'open' | 's
         size: BYTES.length,
         method: -1,
         crc32: null,
+        part: null,
         state: 'done',
         kind: 'sheet',
         attempts: 1,
@@ -396,11 +398,11 @@ test('every route that is registered has a row, and every row a route', async ()
   const { app, routes } = createApp({
     db,
     blobs: await openBlobs(path.join(sheaf.dataDir, 'blobs')),
+    showable,
     announce: createAnnounce(redis),
     wake: () => undefined,
     secret,
     forget: () => undefined,
-    thumbnail: async (bytes) => bytes,
     touch: () => undefined,
     leases: createLeases(db, 'matrix'),
     quota: { user: null, centre: null },

@@ -362,7 +362,6 @@ export function createApi(options: ApiOptions = {}) {
     pull: (token: string, scope: string, cursor: string | undefined) =>
       ask(PullAnswer, `/api/sync/pull?${new URLSearchParams({ scope, ...(cursor === undefined ? {} : { cursor }) })}`, {
         token,
-        patience_ms: PART_PATIENCE_MS,
       }),
     push: (token: string, form: PushForm) => ask(PushAnswer, '/api/sync/push', { ...json('POST', form), token }),
 

@@ -5,7 +5,7 @@ import { CHUNK_SIZE, type PageCorrection } from '../shared/protocol/upload.ts';
 import type { BatchActions } from './batch-actions.ts';
 import type { QueueDb, UserDb } from './db.ts';
 import type { Office } from './office.ts';
-import { inWorker } from './sending.ts';
+import { createIdleWorker } from './sending.ts';
 import type { Session } from './session.ts';
 import type { Strategy } from './uploads/check.ts';
 import { enqueue, getUpload, remove, setStep } from './uploads/queue.ts';
@@ -70,10 +70,12 @@ export function createCommands(queue: QueueDb, wake: () => void): Commands {
 
   /** The file's bytes travel to a worker by reference, and from there into the queue. */
   async function copy(id: string, files: File[]): Promise<Staged> {
+    const worker = createIdleWorker();
     copying.add(id);
     try {
-      return await inWorker<Staged>(async (worker) => worker.stage(id, files));
+      return await worker.ask<Staged>(async (stager) => stager.stage(id, files));
     } finally {
+      worker.end();
       copying.delete(id);
       wake();
     }

@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
-import { thumbnail } from './adapters/decode.ts';
+import { showable } from './adapters/decode.ts';
 import { openDatabase } from './adapters/open-database.ts';
 import { briefConnection, openQueues } from './adapters/redis.ts';
 import { signHeads } from './audit/heads.ts';
@@ -69,6 +69,7 @@ const wake = (batchId: string): void => {
 const { app } = createApp({
   db,
   blobs,
+  showable,
   announce,
   forget: createForget(redis),
   touch: createTouch(redis),
@@ -82,7 +83,6 @@ const { app } = createApp({
   closing: closing.signal,
   sessions: createSessions(db, secret),
   webDir: config.webDir,
-  thumbnail,
   trustedProxies: config.trustedProxies,
   async check() {
     await db.sql.selectFrom('settings').select('name').limit(1).execute();

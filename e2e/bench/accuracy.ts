@@ -11,6 +11,8 @@ const BANDS = [0, 0.6, 0.8, 0.9, 0.95, 0.99, 0.999, 0.9999, 1.01] as const;
 const SENT = new Set(['doubtful', 'faint', 'erased', 'outside', 'tick', 'scribble']);
 const DPI = 200;
 const LEVELS = [1, 2, 3] as const;
+/** Shares of all questions that an office may choose to review. */
+const REVIEWED = [0.005, 0.01, 0.015, 0.02, 0.03, 0.05] as const;
 
 interface Band {
   from: number;
@@ -37,10 +39,14 @@ export const run = async (args: readonly string[]): Promise<object> => {
     throw new Error('--pages and --seed are numbers');
   const bands: Band[] = BANDS.slice(1).map((to, i) => ({ from: BANDS[i]!, to, questions: 0, errors: 0, predicted: 0 }));
   const levels: object[] = [];
+  const judgedQuestions: { confidence: number; wrong: boolean }[] = [];
   const started = performance.now();
   const wanted = LEVELS.filter((one) => values.level === undefined || Number(values.level) === one);
   for (const level of wanted) levels.push(await measure(level));
   const minutes = (performance.now() - started) / 60_000;
+  const calibration = bands.map(judged);
+  // printed all the same, but whoever calls it in a script must notice
+  if (calibration.some(({ within }) => !within)) process.exitCode = 1;
   return {
     bench: 'accuracy',
     pages,
@@ -48,7 +54,8 @@ export const run = async (args: readonly string[]): Promise<object> => {
     dpi: DPI,
     pages_per_minute: Math.round((pages * wanted.length) / minutes),
     levels,
-    calibration: bands.map(judged),
+    calibration,
+    review: reviewed(judgedQuestions),
   };
 
   async function measure(level: Level): Promise<object> {
@@ -89,6 +96,7 @@ export const run = async (args: readonly string[]): Promise<object> => {
         band.questions++;
         band.predicted += 1 - confidence;
         if (wrong) band.errors++;
+        judgedQuestions.push({ confidence, wrong });
       }
       told.questions += seen.fields.length;
       told.flagged += flagged;
@@ -100,8 +108,37 @@ export const run = async (args: readonly string[]): Promise<object> => {
   }
 };
 
+interface Judged {
+  from: number;
+  to: number;
+  /** mean chance of an error, and the share of errors */
+  predicted: number;
+  observed: number;
+  questions: number;
+  errors: number;
+  /** of the share of errors, with 95 % confidence */
+  upper: number;
+  /** predicted and observed differ by a factor of two at most, or the bound does not speak against it */
+  within: boolean;
+}
+
+/** What the office may be told: reviewing the least sure share of all questions, how many of 10,000 stay wrong, as predicted
+ *  and as observed. */
+const reviewed = (questions: readonly { confidence: number; wrong: boolean }[]): object[] => {
+  const order = [...questions].sort((a, b) => a.confidence - b.confidence);
+  return REVIEWED.map((share) => {
+    const rest = order.slice(Math.round(share * order.length));
+    const per10000 = (value: number): number => Math.round((value / Math.max(1, order.length)) * 1e6) / 100;
+    return {
+      share,
+      predicted_per_10000: per10000(rest.reduce((sum, { confidence }) => sum + 1 - confidence, 0)),
+      observed_per_10000: per10000(rest.filter(({ wrong }) => wrong).length),
+    };
+  });
+};
+
 /** Predicted and observed errors of a band; where fewer than 20 are expected, the upper bound of what may be true. */
-const judged = ({ from, to, questions, errors, predicted }: Band): object => {
+const judged = ({ from, to, questions, errors, predicted }: Band): Judged => {
   // 95 % bound on a Poisson mean, by its normal approximation on the square root
   const upper = (Math.sqrt(errors + 1) + 0.82) ** 2;
   const round = (value: number): number => Math.round(value * 1e6) / 1e6;

@@ -304,9 +304,7 @@ export async function run(args: readonly string[]): Promise<object> {
     await page.locator('.feed-row').first().waitFor();
     const filter: number[] = [];
     for (let run = 0; run < runs; run++) {
-      filter.push(
-        await timeTo(page, '.segmented input[value=failed]', '.results tr:nth-child(1).failed ~ tr.why ~ tr.failed'),
-      );
+      filter.push(await timeTo(page, '.segmented input[value=failed]', '.results:not(:has(.line:not(.failed)))'));
       await page.locator('.segmented input[value=""]').check({ force: true });
       await page.waitForTimeout(300);
     }

@@ -112,7 +112,6 @@ export async function openBrowserDevice(url: string, user: User): Promise<Device
   const folder = temporaryFolder();
   const tablet = openChromium(url, profile);
   const deaths = { hurting: Promise.resolve() };
-  const ids = new Map<string, string>();
   await tablet.signIn(user);
   /** Waits until nobody is being killed: what is asked of a tab that dies meanwhile has no answer. */
   const whenWell = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -131,17 +130,17 @@ export async function openBrowserDevice(url: string, user: User): Promise<Device
     async keep(name, file) {
       const copy = `${folder}/${name}`;
       fs.copyFileSync(file, copy);
-      ids.set(await tablet.queue(copy), name);
+      await tablet.queue(copy);
       fs.rmSync(copy);
     },
     uploads: () =>
       whenWell(async () =>
-        (await tablet.queued()).map(({ id, name, at, stored }) => ({
+        (await tablet.queued()).map(({ id, name, at, stored, chunks }) => ({
           id,
           name,
           at,
           why: `${stored} chunks are stored`,
-          stored: new Set(Array.from({ length: stored }, (_, i) => i)),
+          stored: new Set(chunks),
         })),
       ),
     async send() {

@@ -45,12 +45,17 @@ async function openTier(tier: Tier): Promise<{ run: Run; close(): Promise<void> 
   return openReal(tier);
 }
 
+let closeTier = async (): Promise<void> => undefined;
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void closeTier().finally(() => process.exit(130)));
+
 const total = nothing();
 const byTier: Partial<Record<Tier, Outcome>> = {};
 for (const tier of tiers) {
   const sum = nothing();
   byTier[tier] = sum;
   const { run, close } = await openTier(tier);
+  closeTier = close;
   try {
     for (let seed = Number(first); seed <= Number(last ?? first); seed++) {
       const plan = drawPlan(tier, seed, faults);

@@ -114,7 +114,7 @@ export async function startServer(
     closing: new AbortController().signal,
     sessions: createSessions(database, secret),
     webDir: '/nowhere',
-    thumbnail: (bytes) => Promise.resolve(bytes),
+    showable: (bytes) => Promise.resolve({ ok: true, type: 'image/jpeg', bytes }),
     trustedProxies: ['loopback'],
     check: async () => undefined,
   });

@@ -65,7 +65,10 @@ export async function openSite(): Promise<Site> {
       await sheaf.ended;
     }
   };
+  /** While it is full other things happen as well; only a start from nothing is spared it. */
+  let full: Promise<void> = Promise.resolve();
   const fill = async (seconds: number): Promise<void> => {
+    await full;
     const file = fs.openSync(ballast, 'w');
     const zeros = Buffer.alloc(2 ** 20);
     try {
@@ -75,8 +78,7 @@ export async function openSite(): Promise<Site> {
     } finally {
       fs.closeSync(file);
     }
-    await sleep(seconds * 1000);
-    fs.rmSync(ballast);
+    full = sleep(seconds * 1000).then(() => fs.rmSync(ballast));
   };
 
   return {
@@ -95,20 +97,27 @@ export async function openSite(): Promise<Site> {
         case 'flush-redis': {
           const redis = new Redis(fs.readFileSync(path.join(dataDir, 'redis', 'socket-path'), 'utf8').trim());
           redis.on('error', () => undefined);
-          await redis.flushall();
-          redis.disconnect();
+          // It refuses that as well while the disk is full, or while it is being started again.
+          const wiped = (): Promise<boolean> =>
+            redis.flushall().then(
+              () => true,
+              () => false,
+            );
+          await eventually('a Redis to wipe', wiped, PATIENCE_MS).finally(() => redis.disconnect());
           return;
         }
         case 'power-cut':
+          await full;
           await killAll();
           return start();
         case 'disk-full':
-          return canFill ? fill(0.3 + how * 2) : undefined;
+          return canFill ? fill(0.5 + how * 3) : undefined;
         default:
           throw new Error(`${kind} is not done to servers`);
       }
     },
     async stop() {
+      await full;
       await second.stop();
       await main.stop();
       if (canFill) execFileSync('umount', [dataDir]);

@@ -79,6 +79,7 @@ interface Decision {
   name: string;
   n: number;
   device: Device;
+  life: number;
   sheet: number;
   field: string;
   value: string | null;
@@ -91,6 +92,8 @@ interface Device {
   user: User;
   db: UserDb;
   keeps: boolean;
+  /** counts up when the device forgets who it was: a sign-out with nothing left to send */
+  life: number;
 }
 
 class Killed extends Error {}
@@ -188,7 +191,7 @@ async function runSchedule(world: World, commands: readonly Command[]): Promise<
   for (const user of world.users) {
     const own = await openUser(user.user_id);
     await keepBatch(own, world.batch_id, true, 0);
-    devices.push({ user, db: own, keeps: true });
+    devices.push({ user, db: own, keeps: true, life: 1 });
   }
   const decisions: Decision[] = [];
   /** What the machine says by now, where it was read again. */
@@ -281,13 +284,15 @@ async function step(
       const value = values[one.value % values.length] ?? null;
       const line = (await keptPages(own.db, batch_id))?.lines[one.sheet];
       const name = `decision ${world.schedules}.${decisions.length + 1}`;
-      const said = decisions.filter(({ device, sheet, unsaid }) => device === own && sheet === one.sheet && !unsaid);
+      const said = decisions.filter(
+        ({ device, life, sheet, unsaid }) => device === own && life === own.life && sheet === one.sheet && !unsaid,
+      );
       const onScreen = line ? correctionsOf(line).map(({ reason }) => reason ?? '') : [];
       const knows = new Set([...onScreen, ...said.map((before) => before.name)]);
       const sheet_id = String(exam.sheet_ids[one.sheet]);
       const items = [{ sheet_id, field, value, base_rev: line ? revOf(line) : 0 }];
       const n = await record(own.db, { kind: 'correct', batch_id, items, reason: name }, null, 0);
-      decisions.push({ name, n, device: own, sheet: one.sheet, field, value, knows, unsaid: false });
+      decisions.push({ name, n, device: own, life: own.life, sheet: one.sheet, field, value, knows, unsaid: false });
       return;
     }
     case 'unsay': {
@@ -331,6 +336,8 @@ async function step(
       return;
     case 'sign-out':
       if (!own) return;
+      // What was not sent is kept, and with it who sends it; what the device itself had said before is forgotten.
+      if ((await own.db.count('outbox')) === 0) own.life += 1;
       own.db.close();
       await forgetUser(own.user.user_id);
       own.db = await openUser(own.user.user_id);

@@ -96,7 +96,9 @@ export async function startMariaDb(): Promise<TestServer> {
     `CREATE USER sheaf@'127.0.0.1' IDENTIFIED BY '${password}';\nGRANT ALL ON *.* TO sheaf@'127.0.0.1' WITH GRANT OPTION;\n`,
   );
   const install = ['--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', '--skip-test-db'];
-  execFileSync('mariadb-install-db', [...install, ...asRoot], { env: { ...process.env, PATH }, stdio: 'pipe' });
+  // A temporary folder of its own: MariaDB clears the shared one of tables that another is just using.
+  const env = { ...process.env, PATH, TMPDIR: folder };
+  execFileSync('mariadb-install-db', [...install, ...asRoot], { env, stdio: 'pipe' });
   const url = `mysql://sheaf:${password}@127.0.0.1:${port}/`;
   return startServer(
     'mariadbd',
@@ -104,6 +106,7 @@ export async function startMariaDb(): Promise<TestServer> {
       '--no-defaults',
       ...asRoot,
       `--datadir=${data}`,
+      `--tmpdir=${folder}`,
       `--socket=${path.join(folder, 'sock')}`,
       `--pid-file=${path.join(folder, 'pid')}`,
       `--port=${port}`,

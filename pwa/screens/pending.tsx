@@ -3,14 +3,14 @@ import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import { useUser } from '../app.ts';
 import type { Edit } from '../db.ts';
-import { discard, sendAgain } from '../sync/outbox.ts';
+import { discard, isPending, sendAgain } from '../sync/outbox.ts';
 import { Banner, Confirm, Pill } from '../ui/parts.tsx';
 import { pendingWords } from './pending-words.ts';
 
 export const refusalOf = (edits: readonly Edit[]) => edits.find(({ state }) => state.at === 'refused')?.state ?? null;
 
 export const PendingPill = ({ edits }: { edits: readonly Edit[] }) => {
-  if (edits.length === 0) return null;
+  if (!edits.some(isPending)) return null;
   return refusalOf(edits) ? (
     <Pill tone="bad" icon="alert">
       {pendingWords().refused}
@@ -51,7 +51,7 @@ export const Pending = ({
   const user = useUser();
   const [leaving, setLeaving] = useState(false);
   const refused = refusalOf(edits);
-  if (edits.length === 0) return null;
+  if (!edits.some(isPending)) return null;
   const drop = (
     <button type="button" class="button quiet" onClick={() => setLeaving(true)}>
       {refused?.at === 'refused' && refused.code === 'CONFLICT' ? t.takeTheirs : t.discardMine}

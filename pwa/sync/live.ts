@@ -5,7 +5,7 @@ import type { Api } from '../api.ts';
 import { type Changed, onChange, openUser, type QueueDb, type UserDb } from '../db.ts';
 import type { Session } from '../session.ts';
 import { follow } from './follow.ts';
-import { createNap, type Nap } from './nap.ts';
+import { createAlarm, createNap, type Nap } from './nap.ts';
 import { serveOffice } from './office.ts';
 import {
   keepWhole,
@@ -52,7 +52,7 @@ interface Naps {
 
 /** `nudge`: something happened (focus, a network, a tap) that makes another try worthwhile. */
 export function startLive(deps: LiveDeps): { nudge: () => void } {
-  const naps: Naps = { retry: createNap(), look: createNap(), office: createNap(), sync: createNap(), nudged: false };
+  const naps: Naps = { retry: createNap(), look: createNap(), office: createNap(), sync: createAlarm(), nudged: false };
   const nudge = () => {
     naps.nudged = true;
     naps.retry.wake();

@@ -26,3 +26,19 @@ export function createNap(): Nap {
     },
   };
 }
+
+/** A nap that remembers: whoever is woken while awake does not fall asleep the next time. */
+export function createAlarm(): Nap {
+  const nap = createNap();
+  let rung = false;
+  return {
+    async sleep(ms, signal) {
+      if (!rung) await nap.sleep(ms, signal);
+      rung = false;
+    },
+    wake() {
+      rung = true;
+      nap.wake();
+    },
+  };
+}

@@ -10,31 +10,28 @@ const POLL_MS = 20_000;
 /** Several reasons in a row are one. */
 const GATHER_MS = 50;
 
-/** Serves one user until `signal`. `nap` is woken when there is a reason to look again. */
+/** Serves one user until `signal`. `alarm` is rung when there is a reason to look again. */
 export async function serveSync(
   deps: PushDeps & {
     /** something waits: whoever can send it without a page is asked to */
     onWaiting: () => void;
   },
-  nap: Nap,
+  alarm: Nap,
   signal: AbortSignal,
 ): Promise<void> {
-  let reason = false;
   const stop = onChange((stores) => {
-    // What we write ourselves is no reason; it is noticed below and costs one look.
-    if (!stores.includes('kept') && !(stores.includes('outbox') && !stores.includes('sync'))) return;
-    reason = true;
-    nap.wake();
+    // A batch to keep, or an edit: what sending and pulling write names other stores too.
+    const edited = stores.includes('outbox') && !stores.includes('sync') && !stores.includes('feeds');
+    if (edited || (stores.includes('kept') && !stores.includes('feeds'))) alarm.wake();
   });
   try {
     while (!signal.aborted) {
-      reason = false;
       const who = await deps.session.identity();
       if (who?.me.user_id !== deps.userId) return;
       const wait = await pushOutbox(deps, signal);
       if (wait !== null) deps.onWaiting();
       await pullKept(deps, signal);
-      if (!reason || (wait ?? 0) > 0) await nap.sleep(Math.max(POLL_MS * (0.5 + Math.random() / 2), wait ?? 0), signal);
+      await alarm.sleep(Math.max(POLL_MS * (0.5 + Math.random() / 2), wait ?? 0), signal);
       await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
     }
   } finally {

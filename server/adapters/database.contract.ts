@@ -151,6 +151,7 @@ const ROWS: Schema = {
     size: 2,
     method: -1,
     crc32: 2 ** 32 - 1,
+    part: 2,
     state: 'waiting',
     kind: null,
     attempts: 0,

@@ -213,6 +213,8 @@ export interface PagesTable {
   /** 0 stored, 8 deflated; -1 for a plain file */
   method: number;
   crc32: number | null;
+  /** of a file of several pages, from 0; null when the file is the page */
+  part: number | null;
   /** absent (its bytes have not all landed), waiting, reading, done (it has a reading) or failed */
   state: string;
   /** sheet, cover, blank or foreign once read */

@@ -206,20 +206,43 @@ const unreadable = (bytes: Buffer): string => {
   return other ? `${other}, ${wanted}` : wanted;
 };
 
-/** A small JPEG of a scan, upright. @param width pixels */
-export const thumbnail = (bytes: Buffer, width: number): Promise<Buffer> =>
-  sharp(bytes, { failOn: 'none', limitInputPixels: MOST_PIXELS })
-    .autoOrient()
-    .resize({ width, withoutEnlargement: true })
-    .jpeg({ quality: 70 })
-    .toBuffer();
-
 /** A JPEG of one channel; without the colour space sharp would write three. @param quality 1 to 100 */
 export const encodeJpeg = ({ width, height, data }: GrayImage, quality: number): Promise<Buffer> =>
   sharp(Buffer.from(data.buffer, data.byteOffset, data.byteLength), { raw: { width, height, channels: 1 } })
     .toColourspace('b-w')
     .jpeg({ quality })
     .toBuffer();
+
+type Shown = { ok: true; type: string; bytes: Buffer } | { ok: false; reason: string };
+
+/**
+ * A page as browsers show it: the file itself where they can, else a grey JPEG of it.
+ * @param page of a file of several, from 0
+ * @param width pixels: a small upright JPEG instead
+ */
+export async function showable(bytes: Buffer, page?: number, width?: number): Promise<Shown> {
+  const format = formatOf(bytes);
+  const whole: Shown | null =
+    format === 'JPEG' || format === 'PNG' || format === 'WebP'
+      ? { ok: true, type: `image/${format.toLowerCase()}`, bytes }
+      : null;
+  if (whole && width === undefined) return whole;
+  if (whole) {
+    try {
+      const image = sharp(bytes, { failOn: 'none', limitInputPixels: MOST_PIXELS }).autoOrient();
+      return { ok: true, type: 'image/jpeg', bytes: await small(image, width) };
+    } catch {
+      return { ok: false, reason: 'it cannot be drawn small; ask for it without a width' };
+    }
+  }
+  const decoded = await decodeGray(bytes, page);
+  if (!decoded.ok) return decoded;
+  const grey = await encodeJpeg(decoded.image, 85);
+  return { ok: true, type: 'image/jpeg', bytes: width === undefined ? grey : await small(sharp(grey), width) };
+}
+
+const small = (image: Sharp, width: number | undefined): Promise<Buffer> =>
+  image.resize({ width, withoutEnlargement: true }).jpeg({ quality: 70 }).toBuffer();
 
 /** A page in colour with an SVG of its size drawn over it, as JPEG. */
 export const encodeOverlay = ({ width, height, data }: GrayImage, svg: string): Promise<Buffer> =>

@@ -66,19 +66,20 @@ export async function groupsOf(sql: Reader, batch: Pick<BatchesTable, 'batch_id'
 }
 
 /** Writes the groups over those that stand there, and what changes of it to the pages. A group that begins where it did,
- *  with the task it had, keeps what was found and said of its key. @returns pages that changed hands */
+ *  with the task it had, keeps what was found and said of its key. @returns sheet ids of the
+ *  pages that changed hands */
 export async function keepGroups(
   tx: Tx,
   { batch_id, total_pages }: Pick<BatchesTable, 'batch_id' | 'total_pages'>,
   groups: readonly Group[],
-): Promise<number> {
+): Promise<number[]> {
   const before = new Map(
     (await tx.selectFrom('sheet_groups').selectAll().where('batch_id', '=', batch_id).forUpdate().execute()).map(
       (group) => [`${group.first_page} ${group.task_id}`, group],
     ),
   );
   await tx.deleteFrom('sheet_groups').where('batch_id', '=', batch_id).execute();
-  let moved = 0n;
+  const moved: number[] = [];
   for (const [i, group] of groups.entries()) {
     const { suspicion = null, confirmed_key = null } = before.get(`${group.first_page} ${group.task_id}`) ?? {};
     const state = group.state === 'ok' && suspicion !== null ? 'suspect-key' : group.state;
@@ -87,9 +88,9 @@ export async function keepGroups(
       .values({ ...group, batch_id, state, suspicion, confirmed_key })
       .execute();
     const { group_index, task_id } = group;
-    const done = await tx
-      .updateTable('pages')
-      .set({ group_index, task_id })
+    const strangers = await tx
+      .selectFrom('pages')
+      .select('sheet_id')
       .where('batch_id', '=', batch_id)
       .where('page_index', '>=', group.first_page)
       .where('page_index', '<', groups[i + 1]?.first_page ?? total_pages)
@@ -102,10 +103,18 @@ export async function keepGroups(
             : eb.or([eb('task_id', 'is', null), eb('task_id', '!=', task_id)]),
         ]),
       )
-      .executeTakeFirst();
-    moved += done.numUpdatedRows;
+      .execute();
+    if (strangers.length === 0) continue;
+    moved.push(...strangers.map(({ sheet_id }) => sheet_id));
+    await tx
+      .updateTable('pages')
+      .set({ group_index, task_id })
+      .where('batch_id', '=', batch_id)
+      .where('page_index', '>=', group.first_page)
+      .where('page_index', '<', groups[i + 1]?.first_page ?? total_pages)
+      .execute();
   }
-  return Number(moved);
+  return moved;
 }
 
 /** The last page of a group, covers and blank ones included. */

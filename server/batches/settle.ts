@@ -78,8 +78,8 @@ export async function settleGroup(
     }
     const groups = await groupsOf(tx, batch);
     const moved = await keepGroups(tx, batch, groups);
-    // What was said of single pages stands above what was said of their group.
-    await placePages(tx, batch);
+    // What was said of one cover or one sheet holds within what is said of groups.
+    const placed = await placePages(tx, batch);
     const held = groups.filter(({ state }) => HELD.includes(state)).length;
     await tx
       .updateTable('batches')
@@ -94,12 +94,19 @@ export async function settleGroup(
       action: 'group.settle',
       subject: `batch:${batch_id}`,
       before: { group_id, task_id: group.task_id, state: group.state },
-      after: { ...wish, page, moved_pages: moved, groups: groups.length, held },
+      after: { ...wish, page, moved_pages: moved.length, groups: groups.length, held },
     });
-    await requestRescoreOf(db, tx, batch_id, `group ${group_id} was settled`, user.user_id);
-    // Groups that are no more are told of too.
-    const indexes = Array.from({ length: Math.max(before.length, groups.length) }, (_, index) => index);
-    await tellChanges(db, tx, scopeOf(batch_id), 'group', indexes);
+    const scope = scopeOf(batch_id);
+    await tellChanges(
+      db,
+      tx,
+      scope,
+      'group',
+      // Those that are there no longer too.
+      [...new Set([...before, ...groups].map(({ group_index }) => group_index))],
+    );
+    await tellChanges(db, tx, scope, 'sheet', [...new Set([...moved, ...placed.sheets])]);
     await tellBatch(tx, batch_id);
+    await requestRescoreOf(db, tx, batch_id, `group ${group_id} was settled`, user.user_id);
   });
 }

@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import yazl from 'yazl';
 import { pdfOf, tiffOf } from '../../e2e/support/documents.ts';
 import { ROOT } from '../../e2e/support/places.ts';
@@ -13,6 +13,9 @@ import { drawSheet } from '../../shared/corpus/draw.ts';
 import { BUILT_IN } from '../../shared/template/built-in.ts';
 import { encodeJpeg } from '../adapters/decode.ts';
 import { parseCsv } from './csv.ts';
+
+// processes are started and pages drawn, on machines that have other things to do
+vi.setConfig({ testTimeout: 60_000 });
 
 let folder = '';
 beforeAll(async () => {

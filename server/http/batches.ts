@@ -39,31 +39,26 @@ const ImageQuery = v.object({
 });
 const DeleteQuery = v.object({ purge: v.optional(v.picklist(['true', 'false'], 'use true or false'), 'false') });
 
-/** By the bytes, because names lie. */
-function imageType(bytes: Buffer): string {
-  if (bytes[0] === 0xff && bytes[1] === 0xd8) return 'image/jpeg';
-  if (bytes.subarray(1, 4).toString('latin1') === 'PNG') return 'image/png';
-  if (bytes.subarray(8, 12).toString('latin1') === 'WEBP') return 'image/webp';
-  const order = bytes.subarray(0, 2).toString('latin1');
-  return order === 'II' || order === 'MM' ? 'image/tiff' : 'application/octet-stream';
-}
-
 export interface BatchRouteDeps {
   db: Database;
   blobs: Blobs;
+  /** a page as browsers show it; with a width in pixels a small JPEG of it */
+  showable: (
+    bytes: Buffer,
+    page?: number,
+    width?: number,
+  ) => Promise<{ ok: true; type: string; bytes: Buffer } | { ok: false; reason: string }>;
   announce: Announce;
   wake: (batchId: string) => void;
   /** takes the copy of a purged batch's log away */
   forget: (batchId: string) => void;
-  /** throws when the bytes are no image */
-  thumbnail: (bytes: Buffer, width: number) => Promise<Buffer>;
   /** tells who watches the list that a batch went into the bin, came back or is gone */
   touch: (batchId: string) => void;
 }
 
 export function batchRoutes(
   routes: Routes,
-  { db, blobs, announce, wake, forget, thumbnail, touch }: BatchRouteDeps,
+  { db, blobs, showable, announce, wake, forget, touch }: BatchRouteDeps,
 ): void {
   routes.on('GET /api/batches', async (req, res, { user }) => {
     res.json(await listBatches(db, user, parse(BatchQuery, req.query, 'query')));
@@ -135,19 +130,12 @@ export function batchRoutes(
     try {
       const entry = await readEntry(file, { ...page, offset: page.file_offset, compressedSize: page.compressed_size });
       if (!entry.ok) return refuse('IMAGE_REFUSED', `${page.name}: ${entry.reason}.`);
-      const bytes =
-        width === undefined
-          ? entry.bytes
-          : await thumbnail(entry.bytes, width).catch(() =>
-              refuse(
-                'IMAGE_REFUSED',
-                `${page.name} is not an image that can be drawn small. Ask for it without width.`,
-              ),
-            );
+      const shown = await showable(entry.bytes, page.part ?? undefined, width);
+      if (!shown.ok) return refuse('IMAGE_REFUSED', `${page.name}: ${shown.reason}.`);
       return res
         .set({ 'Cache-Control': 'private, max-age=31536000, immutable', 'X-Content-Type-Options': 'nosniff' })
-        .type(imageType(bytes))
-        .send(bytes);
+        .type(shown.type)
+        .send(shown.bytes);
     } finally {
       await file.close();
     }

@@ -12,7 +12,7 @@ import type { Template } from '../../shared/template/template.ts';
 import type { PagesTable, Tx } from '../adapters/database.ts';
 import { isActive } from '../batches/life.ts';
 import { append, iso, type Logged, progressData } from '../progress/log.ts';
-import { readEntry } from '../uploads/zip.ts';
+import { type EntryBytes, readEntry } from '../uploads/zip.ts';
 import type { StepDeps } from './steps.ts';
 
 /** Pages committed together: less than a quarter of a second's work, so that watchers see them come. */
@@ -60,10 +60,16 @@ export async function readPages(
   const templates = await deps.templates();
   const file = await blobs.open(upload.upload_id, 'read');
   try {
+    // the pages of one file follow one another
+    let last: { offset: number; entry: Promise<EntryBytes> } | null = null;
     const load = async (page: PagesTable): Promise<Loaded> => {
-      const entry = await readEntry(file, { ...page, offset: page.file_offset, compressedSize: page.compressed_size });
+      const again = page.part !== null && last?.offset === page.file_offset ? last.entry : null;
+      const reading =
+        again ?? readEntry(file, { ...page, offset: page.file_offset, compressedSize: page.compressed_size });
+      last = page.part === null ? null : { offset: page.file_offset, entry: reading };
+      const entry = await reading;
       if (!entry.ok) return entry;
-      const decoded = await deps.decode(entry.bytes);
+      const decoded = await deps.decode(entry.bytes, page.part ?? undefined);
       return decoded.ok ? { ...decoded, sha256: createHash('sha256').update(entry.bytes).digest('hex') } : decoded;
     };
     const left = [...pages];

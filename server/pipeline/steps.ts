@@ -14,7 +14,9 @@ export interface StepDeps {
   announce: Announce;
   /** folder for a batch's passing files, the same for every process */
   workFolder: string;
-  decode: (bytes: Buffer) => Promise<Decoded>;
+  /** @param page of a file of several, from 0; such a file is refused without it */
+  decode: (bytes: Buffer, page?: number) => Promise<Decoded>;
+  countPages: (bytes: Buffer) => Promise<{ ok: true; pages: number } | { ok: false; reason: string }>;
   /** the newest version of every template */
   templates: () => Promise<readonly Template[]>;
 }

@@ -15,8 +15,9 @@ import { answerOfKey, namesIn } from '../keys/keys.ts';
 import { suspicionsOf } from '../keys/rescore.ts';
 import { answerOfTask } from '../keys/tasks.ts';
 
-/** Rows in one part. A sheet of 150 questions is some 600 letters: two megabytes before they are packed. */
-export const PART = 2000;
+/** Rows in one part. A sheet of 150 questions is some 600 letters, and a sixth of that packed: on a slow line a part comes
+ *  before a device loses its patience. */
+export const PART = 1000;
 
 interface Cursor {
   epoch: string;

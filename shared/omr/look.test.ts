@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { drawBlank, drawSheet } from '../corpus/draw.ts';
 import { randomContent } from '../corpus/sample.ts';
 import { expose, streak, turn } from '../corpus/wear.ts';
@@ -7,6 +7,9 @@ import type { GrayImage } from './image.ts';
 import { looksLikeSheet } from './look.ts';
 import { readPage } from './read-page.ts';
 import { findPaper, shrink } from './threshold.ts';
+
+// whole pages are drawn and worn, which takes a busy machine seconds
+vi.setConfig({ testTimeout: 60_000 });
 
 const SIXTY = builtIn('sheaf-60')!;
 const page = drawSheet(SIXTY, randomContent(SIXTY, 3), 150);

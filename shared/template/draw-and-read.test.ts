@@ -1,11 +1,14 @@
 // What is printed is read: every built-in sheet, and a form of one's own with every kind of field.
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { drawSheet } from '../corpus/draw.ts';
 import { randomContent, type SheetTruth } from '../corpus/sample.ts';
 import { readPage } from '../omr/read-page.ts';
 import type { Reading, SheetReading } from '../protocol/reading.ts';
 import { BUILT_IN, BUILT_IN_LETTER } from './built-in.ts';
 import { parseTemplate, type Template } from './template.ts';
+
+// processes are started and pages drawn, on machines that have other things to do
+vi.setConfig({ testTimeout: 60_000 });
 
 const sheet = (reading: Reading): SheetReading => {
   if (reading.kind !== 'sheet') throw new Error(JSON.stringify(reading));

@@ -5,7 +5,7 @@ import { shapeOfTemplate } from '../../../shared/scoring/sheet-shape.ts';
 import type { SheetShape } from '../../../shared/scoring/validate-key.ts';
 import { builtIn } from '../../../shared/template/built-in.ts';
 import type { Edit, KeptKey, Overlay, UserDb } from '../../db.ts';
-import { isPending, keySubject } from '../../sync/outbox.ts';
+import { keySubject } from '../../sync/outbox.ts';
 import { bookletsOf, questionCount, shown } from './grid.ts';
 
 export interface KeyView {
@@ -48,7 +48,7 @@ export async function readKeys(user: UserDb): Promise<KeyView[]> {
   const [kept, overlays, edits] = [
     await user.getAll('keys'),
     await user.getAll('overlays'),
-    (await user.getAll('outbox')).filter(isPending),
+    await user.getAll('outbox'),
   ];
   const ids = new Set([
     ...kept.map(({ key_id }) => key_id),
@@ -69,7 +69,7 @@ export async function readKey(user: UserDb, id: string): Promise<KeyView | null>
   const subject = keySubject(id);
   const kept = await user.get('keys', id);
   const overlay = await user.get('overlays', subject);
-  const edits = (await user.getAll('outbox')).filter((edit) => isPending(edit) && edit.subject === subject);
+  const edits = (await user.getAll('outbox')).filter((edit) => edit.subject === subject);
   return viewKey(kept, overlay, edits);
 }
 

@@ -1,11 +1,13 @@
 // The upload queue: reads uploads, chunks and the sender's lease; calls pick again, try again, remove.
 import { useRef, useState } from 'preact/hooks';
 import { useApp } from '../../app.ts';
+import type { Sender } from '../../db.ts';
 import { batchPath } from '../../route.ts';
 import { useLive, useNow } from '../../store.ts';
 import { bytes, listed, when } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Banner, Confirm, Empty, Pill, ScreenTitle } from '../../ui/parts.tsx';
+import { chooseSenders } from '../../uploads/sender.ts';
 import { readQueue } from './read.ts';
 import { type UploadView, viewUpload } from './state.ts';
 import { queueWords } from './words.ts';
@@ -15,6 +17,12 @@ function typeWord(type: string): string {
   if (type === 'zip_with_qr') return t.zipCovers;
   return type === 'images' ? t.imagesTask : t.zipTask;
 }
+
+const SENDERS = {
+  page: 'byPages',
+  sw: 'byWorker',
+  fetch: 'byBrowser',
+} as const satisfies Record<Sender, string>;
 
 export const QueueScreen = ({ userId }: { userId: string }) => {
   const t = queueWords();
@@ -34,6 +42,21 @@ export const QueueScreen = ({ userId }: { userId: string }) => {
           {t.newBatch}
         </a>
       </ScreenTitle>
+      {stored && stored.off.length > 0 && (
+        <Banner tone="wait" icon="alert">
+          {t.switchedOff({ senders: listed(stored.off.map((sender) => t[SENDERS[sender]])) })}{' '}
+          <button
+            type="button"
+            class="button"
+            onClick={async () => {
+              await chooseSenders(app.queue, '?senders=all');
+              app.nudge();
+            }}
+          >
+            {t.switchOn}
+          </button>
+        </Banner>
+      )}
       {others.length > 0 && (
         <Banner tone="wait" icon="user">
           {t.others(others.length)}

@@ -2,7 +2,7 @@
 import type { TaskAnswer } from '../../../shared/protocol/key.ts';
 import { taskStamp } from '../../../shared/protocol/sync.ts';
 import type { Edit, TaskFields, UserDb } from '../../db.ts';
-import { isPending, taskSubject } from '../../sync/outbox.ts';
+import { taskSubject } from '../../sync/outbox.ts';
 import { taskWords } from './words.ts';
 
 export interface TaskView {
@@ -18,7 +18,7 @@ export async function readTasks(user: UserDb): Promise<TaskView[]> {
   const [kept, overlays, edits] = [
     await user.getAll('tasks'),
     await user.getAll('overlays'),
-    (await user.getAll('outbox')).filter(isPending),
+    await user.getAll('outbox'),
   ];
   const changed = new Map(
     overlays.flatMap(({ change }) => (change.kind === 'task' ? [[change.task.task_id, change.task] as const] : [])),
