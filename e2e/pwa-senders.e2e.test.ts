@@ -124,3 +124,24 @@ test('Background Fetch finishes an upload alone, its page closed', async () => {
   const later = await openApp(tablet.context, `${line.url}/queue`);
   await card(later, 'by-fetch.zip').getByText('Sent', { exact: true }).waitFor({ timeout: 30_000 });
 });
+
+test('a tablet whose page cannot be seen any more hands over to the browser, and looks on when it is seen again', async () => {
+  const page = await openWith('all');
+  line.pace(8 * MB);
+  await queueZip(page, await zipOf('hidden.zip', 110 * MB));
+  await eventually('the page to send', () => chunksIn(line.heard).some(({ by }) => by === 'page'), 60_000);
+  const show = (state: 'hidden' | 'visible') =>
+    page.evaluate((now) => {
+      Object.defineProperty(document, 'visibilityState', { get: () => now, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, state);
+  await show('hidden');
+  await eventually('the browser to send', () => line.heard.some(({ by }) => by === 'fetch'), 60_000);
+  const handed = line.heard.length;
+  await show('visible');
+  line.pace(null);
+  await card(page, 'hidden.zip').getByText('Sent', { exact: true }).waitFor({ timeout: 90_000 });
+  await arrived('hidden.zip');
+  const since = chunksIn(line.heard.slice(handed));
+  expect([...new Set(since.map(({ by }) => by))]).toEqual(since.length > 0 ? ['fetch'] : []);
+});

@@ -6,7 +6,8 @@ import { onChange, type QueueDb, type Sender } from './db.ts';
 import type { Session } from './session.ts';
 import { createNap } from './sync/nap.ts';
 import { type AskDeps, dueUploads } from './uploads/drain.ts';
-import { canHandOver, handedOver, handOver, type Load, prepare, takeBack } from './uploads/handover.ts';
+import { canHandOver, handedOver, handOver, type Load, prepare } from './uploads/handover.ts';
+import { chunksFor } from './uploads/queue.ts';
 import { sendersOn } from './uploads/sender.ts';
 import type { UploadsWorker } from './workers/uploads.ts';
 // Part of the page's own file: a tab that lives on after an update must not miss it.
@@ -80,6 +81,8 @@ const GATHER_MS = 300;
 const PREPARE_MS = 5_000;
 /** A tablet whose screen is off stops its pages soon; a tab in the background of a desktop goes on sending. */
 const HIDDEN_MS = 10_000;
+/** The browser sends whole chunks, two at a time: 50 MB of them in this time are a line that is worth waiting for. */
+const STUCK_MS = 10 * 60_000;
 
 export interface Sending {
   /** A person, the network or a session has changed something: what waits is tried again now. */
@@ -114,12 +117,26 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
   let behindAt = 0;
   /** the browser was given what was left, because this page could not be seen any more */
   let away = false;
+  /** of what the browser has in hand: chunks that are left, and since when (ms since 1970) it is so many */
+  const progress = new Map<string, { left: number; since: number }>();
   let registered: ServiceWorkerRegistration | null = null;
 
   // Whether another tab would go on if this one were closed.
   navigator.locks.request('page', { mode: 'shared' }, () => new Promise(() => {})).catch(() => {});
   const isAlone = async (): Promise<boolean> =>
     ((await navigator.locks.query()).held ?? []).filter(({ name }) => name === 'page').length < 2;
+
+  /** Uploads that the browser has in hand and gets on with: what it sends twice as slowly need not be sent twice. */
+  async function inTheirHands(): Promise<string[]> {
+    const ids = registered ? await handedOver(registered) : new Set<string>();
+    const now = Date.now();
+    for (const id of progress.keys()) if (!ids.has(id)) progress.delete(id);
+    for (const id of ids) {
+      const left = (await chunksFor(queue, id)).filter(({ state }) => state === 'staged').length;
+      if (progress.get(id)?.left !== left) progress.set(id, { left, since: now });
+    }
+    return [...progress].filter(([, { since }]) => now - since < STUCK_MS).map(([id]) => id);
+  }
 
   async function sendHere(wake: boolean): Promise<void> {
     if (running) {
@@ -128,7 +145,8 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
     }
     running = true;
     try {
-      await worker.ask((sender) => sender.send(location.origin, wake));
+      const theirs = await inTheirHands();
+      await worker.ask((sender) => sender.send(location.origin, wake, theirs));
     } catch (error) {
       // Ended by us, or broken: the service worker stands behind, and the next look begins anew.
       if (!(error instanceof Error && error.name === 'AbortError')) reportError(error);
@@ -147,7 +165,11 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
     preparing = true;
     preparedAt = Date.now();
     try {
-      loads = (await isAlone()) ? await prepare(ask, (bytes) => worker.ask((device) => device.hasRoom(bytes))) : [];
+      const ready = (await isAlone())
+        ? await prepare(ask, (bytes) => worker.ask((device) => device.hasRoom(bytes)))
+        : [];
+      const theirs = registered ? await handedOver(registered) : new Set<string>();
+      loads = ready.filter(({ upload }) => !theirs.has(upload.id));
     } finally {
       preparing = false;
     }
@@ -161,7 +183,8 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
         .catch(() => {});
   }
 
-  async function look(wake: boolean): Promise<void> {
+  /** `timed`: nothing has happened but the time. */
+  async function look(wake: boolean, timed = false): Promise<void> {
     if (away) return;
     const due = await dueUploads(queue, Date.now(), wake);
     if (due.length === 0) {
@@ -170,10 +193,10 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
     }
     const on = await sendersOn(queue);
     const registration = registered;
-    // The page does it faster than the browser in the background, which copies all of it first.
-    if (registration && on.has('page') && document.visibilityState === 'visible') await takeBack(registration);
-    const inHand = registration ? (await handedOver(registration)).size > 0 : false;
-    if (on.has('page') && !inHand) sendHere(wake).catch(reportError);
+    const theirs = await inTheirHands();
+    // Of what the browser has in hand there is only to be looked how far it is, now and then.
+    const mine = due.some(({ id }) => !theirs.includes(id));
+    if (on.has('page') && (mine || wake || timed)) sendHere(wake).catch(reportError);
     if (!registration) return;
     if (on.has('sw') && (wake || Date.now() - behindAt >= LOOK_MS)) {
       behindAt = Date.now();
@@ -187,8 +210,7 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
   }
 
   async function giveAway(registration: ServiceWorkerRegistration, on: ReadonlySet<Sender>): Promise<void> {
-    const theirs = await handedOver(registration);
-    const mine = loads.filter(({ upload }) => !theirs.has(upload.id));
+    const mine = loads;
     loads = [];
     if (mine.length === 0) return;
     if (on.has('page')) {
@@ -236,7 +258,7 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
     })();
   });
   setInterval(
-    errand(() => look(false)),
+    errand(() => look(false, true)),
     LOOK_MS,
   );
 

@@ -219,6 +219,9 @@ async function lookAndSend(deps: DrainDeps, upload: Upload, known: ServerSide): 
     return { kind: 'set-aside' };
   }
   if (here.length === 0 && order.length > 0) return { kind: 'left' };
+  const way = here.length > 0 ? await deps.direct?.(upload.id) : 'go';
+  if (way === 'stop') return outOfTime;
+  if (way === 'next') return { kind: 'left' };
   const server = { ...known, epoch: Math.max(known.epoch, look.value.epoch) + EPOCHS_A_SENDER };
   if (here.length > 0) await setServer(queue, upload.id, server);
   const outcome = await sendChunks(

@@ -1,7 +1,10 @@
 // How much more this device lets us keep. `navigator.storage.estimate()` promises what is not there; a file that is made
 // longer, and nothing written to it, is refused truthfully (OPFS, in half a millisecond). Workers only.
 
-/** False: it would not fit. True also where it cannot be asked: then the write itself will tell. */
+/** One name for all: what a killed worker left behind is cut off by the next question instead of filling the device. */
+const NAME = 'room';
+
+/** False: it would not fit. True also where it cannot be asked, or somebody else is asking: then the write itself will tell. */
 export async function hasRoom(bytes: number): Promise<boolean> {
   let root: FileSystemDirectoryHandle;
   try {
@@ -9,9 +12,8 @@ export async function hasRoom(bytes: number): Promise<boolean> {
   } catch {
     return true;
   }
-  const name = `room-${crypto.randomUUID()}`;
   try {
-    const file = await root.getFileHandle(name, { create: true });
+    const file = await root.getFileHandle(NAME, { create: true });
     const handle = await file.createSyncAccessHandle();
     try {
       handle.truncate(bytes);
@@ -19,11 +21,10 @@ export async function hasRoom(bytes: number): Promise<boolean> {
     } catch (error) {
       return !(error instanceof Error && error.name === 'QuotaExceededError');
     } finally {
+      handle.truncate(0);
       handle.close();
     }
   } catch {
     return true;
-  } finally {
-    await root.removeEntry(name).catch(() => {});
   }
 }

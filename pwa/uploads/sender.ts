@@ -145,9 +145,11 @@ export async function send(deps: SendDeps): Promise<DrainEnd | 'elsewhere'> {
   const began = Date.now();
   let end = await attempt({ ifAvailable: true });
   while (end === null) {
-    if (await holderIsDead(deps.queue, Date.now() - began)) return (await attempt({ steal: true })) ?? 'elsewhere';
     if (deps.turn === 'take' || deps.signal.aborted || deps.now() >= deps.deadline) return 'elsewhere';
     end = await attempt({ signal: AbortSignal.any([deps.signal, AbortSignal.timeout(BEAT_MS)]) });
+    // Looked at after waiting: right after the lock was taken the row may still be that of a holder before.
+    if (end === null && (await holderIsDead(deps.queue, Date.now() - began)))
+      return (await attempt({ steal: true })) ?? 'elsewhere';
   }
   return end;
 }

@@ -44,8 +44,9 @@ const uploads = {
 
   hasRoom,
 
-  /** Sends as the page's sender, behind whoever sends now. `origin`: the page's, which a worker made from a Blob has not. */
-  async send(origin: string, wake: boolean): Promise<DrainEnd | 'elsewhere'> {
+  /** Sends as the page's sender, behind whoever sends now. `origin`: the page's, which a worker made from a Blob has not.
+   *  `theirs`: uploads that the browser has in hand, of which only what arrived is looked at. */
+  async send(origin: string, wake: boolean, theirs: readonly string[]): Promise<DrainEnd | 'elsewhere'> {
     const queue = await openQueue();
     try {
       const api = createApi({ heard: createLink(queue).heard, origin, send: xhrSend });
@@ -63,6 +64,7 @@ const uploads = {
         wake,
         by: 'page',
         turn: 'wait',
+        direct: async (upload) => (theirs.includes(upload) ? 'next' : 'go'),
         ...(downlinkMbps === undefined ? {} : { downlinkMbps }),
       });
     } finally {
