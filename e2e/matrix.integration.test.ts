@@ -24,6 +24,7 @@ import { type Client, signIn } from '../server/cli/client.ts';
 import { createApp } from '../server/http/app.ts';
 import { createAnnounce } from '../server/progress/announce.ts';
 import { createFeeds } from '../server/progress/feeds.ts';
+import { createRoster } from '../server/progress/roster.ts';
 import { openBlobs } from '../server/uploads/blobs.ts';
 import { createLeases } from '../server/uploads/leases.ts';
 import { uploadToken } from '../server/uploads/open.ts';
@@ -398,10 +399,12 @@ test('every route that is registered has a row, and every row a route', async ()
     wake: () => undefined,
     secret,
     forget: () => undefined,
+    touch: () => undefined,
     leases: createLeases(db, 'matrix'),
     quota: { user: null, centre: null },
     report,
     feeds: createFeeds(db, report),
+    roster: createRoster(db, report),
     closing: new AbortController().signal,
     sessions: createSessions(db, secret),
     webDir: sheaf.dataDir,

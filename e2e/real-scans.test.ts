@@ -1,7 +1,9 @@
 // The real scans of ../shared/data through the whole engine, counted by the independent score.mjs there. Where that folder
 // is not at hand there is nothing to read, which is said once.
 import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { ownTemplates } from './real-scans/own-templates.ts';
 import { DATA, openScans, type Prediction, readScan, SOURCES, score, tally } from './real-scans/read-scans.ts';
 
 const MINUTES = 60_000;
@@ -73,6 +75,21 @@ if (!existsSync(DATA)) {
       },
       5 * MINUTES,
     );
+
+    test('pages that came with a folder of OMRChecker are read through it as it is', async () => {
+      const own = await ownTemplates(path.join(DATA, 'scans', 'omrchecker'));
+      const scans = await openScans('omrchecker');
+      const kinds = new Set<string>();
+      for (const image of scans.images) {
+        const form = own(image);
+        expect(form, image).not.toBeNull();
+        expect(scans.form(image).template).toEqual(form!.template);
+        kinds.add(form!.template.fiducials.type);
+        // its labels are those of the known answers
+        expect(Object.keys(scans.expected[image]!).filter((label) => !form!.labels.has(label))).toEqual([]);
+      }
+      expect([...kinds].sort()).toEqual(['edge', 'marks', 'none']);
+    });
 
     test('[R4] the blank sheet reads as blank', async () => {
       const scans = await openScans('omrchecker');

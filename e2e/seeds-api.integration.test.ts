@@ -304,7 +304,7 @@ describe.each(['SQLite', 'MariaDB'] as const)('by curl alone, on %s', (kind) => 
     expect((await send('POST', `/batches/${batchId}/restore`)).json(Problem).code).toBe('CONFLICT');
   });
 
-  test('purged, no table has a row of it but the audit log, and no byte of it is left', async () => {
+  test('purged, no table has a row of it but the audit log and the change feed, and no byte of it is left', async () => {
     const { items } = (await get(`/batches/${batchId}/sheets`)).json(SheetList);
     const batch = { ids: [batchId, uploadId], numbers: items.map(({ sheet_id }) => sheet_id) };
     const before = await tracesOf(db, batch);
@@ -318,7 +318,10 @@ describe.each(['SQLite', 'MariaDB'] as const)('by curl alone, on %s', (kind) => 
     const purged = await send('DELETE', `/batches/${batchId}?purge=true`);
     expect(purged.json(DeleteAnswer)).toEqual({ batch_id: batchId, deleted: true, purged: true });
 
-    expect(Object.keys(await tracesOf(db, batch))).toEqual(['audit']);
+    expect(Object.keys(await tracesOf(db, batch)).sort()).toEqual(['audit', 'changes']);
+    // One line, by which devices learn that the batch is gone.
+    const told = await db.sql.selectFrom('changes').select('entity_type').where('entity_id', '=', batchId).execute();
+    expect(told).toEqual([{ entity_type: 'batch' }]);
     const actions = await db.sql
       .selectFrom('audit')
       .select('action')

@@ -17,6 +17,7 @@ import {
 } from '../shared/protocol/key.ts';
 import { Problem, type ProblemCode } from '../shared/protocol/problem.ts';
 import { STREAM_EVENTS, type StreamEventType } from '../shared/protocol/stream.ts';
+import { PullAnswer, PushAnswer, type PushForm } from '../shared/protocol/sync.ts';
 import {
   ChunkAnswer,
   type OpenUpload,
@@ -327,6 +328,14 @@ export function createApi(options: ApiOptions = {}) {
     createCentre: (token: string, name: string) =>
       ask(Centre, '/api/centres', { ...json('POST', { centre_id: name, name }), token }),
     exams: (token: string) => ask(ExamList, '/api/exams', { token }),
+
+    /** What a scope (`office`, `batch:<id>`) holds, or what of it has changed since `cursor`. */
+    pull: (token: string, scope: string, cursor: string | undefined) =>
+      ask(PullAnswer, `/api/sync/pull?${new URLSearchParams({ scope, ...(cursor === undefined ? {} : { cursor }) })}`, {
+        token,
+        patience_ms: PART_PATIENCE_MS,
+      }),
+    push: (token: string, form: PushForm) => ask(PushAnswer, '/api/sync/push', { ...json('POST', form), token }),
 
     users: (token: string, page: number) => ask(UserList, `/api/users?page=${page}`, { token }),
     createUser: (token: string, user: NewUser) => ask(UserRow, '/api/users', { ...json('POST', user), token }),

@@ -15,6 +15,7 @@ import type {
   TaskAnswer,
 } from '../shared/protocol/key.ts';
 import type { BatchProgress, LoggedEvent, ProgressEvent } from '../shared/protocol/stream.ts';
+import type { Correct, PullAnswer, SheetLine, SyncedTemplate } from '../shared/protocol/sync.ts';
 import type { UploadType } from '../shared/protocol/upload.ts';
 import type { DeviceRow as SignedInDevice, UserRow } from '../shared/protocol/user.ts';
 
@@ -142,12 +143,14 @@ export interface Cursor {
 
 // ---- the office: answer keys, tasks, users, and what was changed here ----------------------------------------------
 
-/** A key as the list tells it, its newest version in full, and the others by name. */
+/** A key as the list tells it, its newest version in full, the others by name, and what the published ones say: sheets are
+ *  scored by them on this device. */
 export type KeptKey = Kept<{
   key_id: string;
   row: InferOutput<typeof KeyList>['items'][number];
   newest: KeyAnswer;
   versions: InferOutput<typeof KeyVersions>['items'];
+  published?: { version: number; content: KeyContent }[];
 }>;
 
 /** What the server said of one revision of a draft, when it was asked. */
@@ -163,7 +166,11 @@ export type KeyReport = Kept<{
 export type TaskFields = Omit<TaskAnswer, 'rev' | 'template_version'>;
 
 /** Always the whole new content: the last edit of a thing says all that the ones before it said. */
-export type Change = { kind: 'key'; key_id: string; content: KeyContent } | { kind: 'task'; task: TaskFields };
+export type Change =
+  | { kind: 'key'; key_id: string; content: KeyContent }
+  | { kind: 'task'; task: TaskFields }
+  /** decisions about pages, which stand or fall together */
+  | { kind: 'correct'; batch_id: string; items: Correct['items']; reason: string | null };
 
 /** What an edit was made upon: a thing that did not exist, one as the server had it, or the edit before this one. */
 export type Base = { on: 'nothing' } | { on: 'seen'; stamp: string } | { on: 'previous' };
@@ -171,12 +178,50 @@ export type Base = { on: 'nothing' } | { on: 'seen'; stamp: string } | { on: 'pr
 export interface Edit {
   /** counts up and is never given twice: edits are sent in this order */
   n: number;
-  /** `key:<id>` or `task:<id>` */
+  /** its number on the wire, given when it is first sent; it keeps it, however often it is sent */
+  mid?: number;
+  /** `key:<id>`, `task:<id>` or `sheet:<sheet id>` */
   subject: string;
   made_at: string;
   change: Change;
   base: Base;
-  state: { at: 'waiting' } | { at: 'refused'; code: string; detail: string };
+  state:
+    | { at: 'waiting' }
+    | { at: 'refused'; code: string; detail: string }
+    /** the server has it, and shows it in these scopes from these numbers on: until then it is shown from here */
+    | { at: 'answered'; covers: { scope: string; seq: number }[]; stamp: string | null };
+}
+
+/** What the outbox is called on the wire, and how far it has come. */
+export interface Client {
+  key: 'client';
+  client_id: string;
+  /** the last `mid` given, and the last whose answer is kept */
+  given: number;
+  heard: number;
+}
+
+/** How far a scope has been pulled. */
+export interface Feed {
+  scope: string;
+  /** of the parts that are shown; null: none yet */
+  cursor: string | null;
+  generation: number;
+  /** the first pull under way, which is shown when it is whole; `complete`: only what changed meanwhile is missing */
+  building: { cursor: string; generation: number; complete: boolean; next_part: number } | null;
+  batch_no: number | null;
+  true_at: number;
+}
+
+/** A piece of a pulled scope: some pages of a batch in file order, its groups, or an answer about the office. */
+export interface FeedPart {
+  scope: string;
+  generation: number;
+  /** pages: their index ÷ PAGES_A_PART; groups: -1; the office: counting up */
+  part: number;
+  lines: SheetLine[];
+  groups: GroupRow[];
+  office: PullAnswer | null;
 }
 
 /** What is shown of a thing while edits of it have not arrived. `n`: of the edit that it is. */
@@ -186,7 +231,7 @@ export interface Overlay {
   change: Change;
 }
 
-interface UserSchema extends DBSchema {
+export interface UserSchema extends DBSchema {
   batches: { key: string; value: Kept<BatchRow> };
   details: { key: string; value: Kept<BatchDetail> };
   groups: { key: string; value: Kept<{ batch: string; items: GroupRow[] }> };
@@ -207,6 +252,12 @@ interface UserSchema extends DBSchema {
   choices: { key: string; value: Kept<{ key: 'templates' | 'centres' | 'exams'; items: string[] }> };
   outbox: { key: number; value: Edit };
   overlays: { key: string; value: Overlay };
+  sync: { key: string; value: Client };
+  feeds: { key: string; value: Feed };
+  parts: { key: [string, number, number]; value: FeedPart };
+  /** batches whose pages are kept on this device; `pinned` ones until somebody lets them go. `at`: last opened, ms since 1970 */
+  kept: { key: string; value: { batch: string; pinned: boolean; at: number } };
+  templates: { key: [string, number]; value: SyncedTemplate };
   /** which place of the office was looked at last, and when (ms since 1970) */
   looks: { key: string; value: { place: string; at: number } };
   /** when that place was fetched as a whole */
@@ -269,6 +320,17 @@ const USER_MIGRATIONS: Migration<UserSchema>[] = [
       db.createObjectStore('pulls', { keyPath: 'place' });
     },
   },
+  {
+    version: 3,
+    reason: 'the change feed: how far each scope is pulled, the pages of kept batches, and what the outbox is called',
+    run(db) {
+      db.createObjectStore('sync', { keyPath: 'key' });
+      db.createObjectStore('feeds', { keyPath: 'scope' });
+      db.createObjectStore('parts', { keyPath: ['scope', 'generation', 'part'] });
+      db.createObjectStore('kept', { keyPath: 'batch' });
+      db.createObjectStore('templates', { keyPath: ['template_id', 'version'] });
+    },
+  },
 ];
 
 /** The stored schema was written by a newer Sheaf: this one must not touch it. */
@@ -313,6 +375,9 @@ export async function openMigrated<S extends DBSchema>(
 export const openQueue = (): Promise<QueueDb> => openMigrated(QUEUE_NAME, QUEUE_MIGRATIONS);
 export const openUser = (userId: string): Promise<UserDb> => openMigrated(`sheaf-${userId}`, USER_MIGRATIONS);
 
+/** Edits that have not arrived, what they look like, and the numbers they were sent under. */
+const UNSENT: readonly UserStore[] = ['outbox', 'overlays', 'sync'];
+
 /**
  * Forgets what a user saw on this device. The queue is another database and stays; so do edits that have not arrived,
  * and nothing but them.
@@ -321,7 +386,7 @@ export const forgetUser = async (userId: string): Promise<void> => {
   const user = await openUser(userId);
   const unsent = await user.count('outbox');
   if (unsent > 0) {
-    const seen = [...user.objectStoreNames].filter((store) => store !== 'outbox' && store !== 'overlays');
+    const seen = [...user.objectStoreNames].filter((store) => !UNSENT.includes(store));
     await write(user, seen, async (tx) => {
       for (const store of seen) await tx.objectStore(store).clear();
     });

@@ -151,8 +151,14 @@ async function start(): Promise<void> {
   await chooseSenders(queue, location.search);
   const api = createApi({ heard: createLink(queue).heard });
   const session = createSession({ queue, api, exclusively: webLock, now: () => performance.now() });
-  const live = startLive({ queue, api, session, signal: new AbortController().signal });
   const sending = startSending({ queue, api, session });
+  const live = startLive({
+    queue,
+    api,
+    session,
+    standBehind: sending.standBehind,
+    signal: new AbortController().signal,
+  });
   const app: App = {
     queue,
     session,

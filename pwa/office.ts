@@ -4,8 +4,8 @@ import type { NewUser, UserPatch, UserRow } from '../shared/protocol/user.ts';
 import type { Answer, Api, Refused, Unreachable } from './api.ts';
 import { type UserDb, write } from './db.ts';
 import type { Session } from './session.ts';
+import { OFFICE, pullScope } from './sync/feed.ts';
 import { look, pullDevices } from './sync/office.ts';
-import { withVersion } from './sync/outbox.ts';
 
 type Trouble = string | null;
 
@@ -56,11 +56,8 @@ export function createOffice({ api, session }: { api: Api; session: Session }) {
     async publish(user: UserDb, key_id: string, rev: number): Promise<Trouble> {
       const answer = await session.ask((token) => api.publishKey(token, key_id, rev));
       if (answer.kind !== 'ok') return wordsOf(answer);
-      const { batches: _, sheets: __, ...newest } = answer.value;
-      await write(user, ['keys'], async (tx) => {
-        const before = await tx.objectStore('keys').get(key_id);
-        await tx.objectStore('keys').put(withVersion(before, newest, Date.now()));
-      });
+      // It is published, whether or not the news of it comes at once.
+      await pullScope({ user, api, session, now: Date.now }, OFFICE);
       return null;
     },
 

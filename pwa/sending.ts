@@ -45,6 +45,8 @@ const HIDDEN_MS = 10_000;
 export interface Sending {
   /** A person, the network or a session has changed something: what waits is tried again now. */
   wake(): void;
+  /** Has the service worker run once the browser finds a network, with or without a page. */
+  standBehind(): Promise<void>;
 }
 
 export interface SendingDeps {
@@ -111,6 +113,14 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
     }
   }
 
+  async function standBehind(): Promise<void> {
+    // Refused where a person forbade background work.
+    if (registered)
+      await syncOf(registered)
+        ?.register('drain')
+        .catch(() => {});
+  }
+
   async function look(wake: boolean): Promise<void> {
     if (away) return;
     const due = await dueUploads(queue, Date.now(), wake);
@@ -125,11 +135,8 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
     const inHand = worker ? (await handedOver(worker)).size > 0 : false;
     if (on.has('page') && !inHand) sendHere(wake).catch(reportError);
     if (!worker) return;
-    // It stands behind this page, and goes on when this page is gone. Refused where a person forbade background work.
-    if (on.has('sw'))
-      await syncOf(worker)
-        ?.register('drain')
-        .catch(() => {});
+    // It goes on when this page is gone.
+    if (on.has('sw')) await standBehind();
     if (on.has('sw') && !on.has('page')) worker.active?.postMessage({ type: 'drain' });
     if (!on.has('fetch') || !canHandOver(worker)) return;
     if (Date.now() - preparedAt > PREPARE_MS) await getReady();
@@ -228,7 +235,7 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
     if (running || mine.length > 0) registered.active?.postMessage({ type: 'drain' });
   });
   keepAwake(queue);
-  return { wake };
+  return { wake, standBehind };
 }
 
 /** A screen that goes dark takes the page with it: kept on while this device's pages send, and can be seen. */

@@ -11,8 +11,9 @@ import { loadConfig } from './config.ts';
 import { onEnd, report } from './ending.ts';
 import { createApp } from './http/app.ts';
 import { wakeBatch } from './pipeline/flow.ts';
-import { batchOfChannel, CHANNELS, createAnnounce, createForget } from './progress/announce.ts';
+import { batchOfChannel, CHANNELS, createAnnounce, createForget, createTouch } from './progress/announce.ts';
 import { createFeeds } from './progress/feeds.ts';
+import { createRoster } from './progress/roster.ts';
 import { storeBuiltIns } from './templates.ts';
 import { openBlobs } from './uploads/blobs.ts';
 import { createLeases } from './uploads/leases.ts';
@@ -37,8 +38,13 @@ subscriber.on('error', () => undefined);
 const queues = openQueues(redis);
 const announce = createAnnounce(redis);
 const feeds = createFeeds(db, report);
+const roster = createRoster(db, report);
 subscriber.on('ready', () => subscriber.psubscribe(CHANNELS).catch(() => undefined));
-subscriber.on('pmessage', (_pattern: string, channel: string) => feeds.poke(batchOfChannel(channel)));
+subscriber.on('pmessage', (_pattern: string, channel: string) => {
+  const batchId = batchOfChannel(channel);
+  feeds.poke(batchId);
+  roster.poke(batchId);
+});
 
 const closing = new AbortController();
 const server = createServer();
@@ -64,12 +70,14 @@ const { app } = createApp({
   blobs,
   announce,
   forget: createForget(redis),
+  touch: createTouch(redis),
   wake,
   secret,
   leases,
   quota: config.quota,
   report,
   feeds,
+  roster,
   closing: closing.signal,
   sessions: createSessions(db, secret),
   webDir: config.webDir,

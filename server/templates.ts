@@ -4,6 +4,7 @@ import { BUILT_IN } from '../shared/template/built-in.ts';
 import { parseTemplate, type Template } from '../shared/template/template.ts';
 import type { Database } from './adapters/database.ts';
 import { audit, contentHash } from './audit.ts';
+import { OFFICE, tellChanges } from './changes.ts';
 
 /** Stores the built-in templates that are not there yet; a version that is there never changes. */
 export async function storeBuiltIns(db: Database): Promise<void> {
@@ -23,6 +24,7 @@ export async function storeBuiltIns(db: Database): Promise<void> {
         subject: `template:${row.template_id}@${row.version}`,
         after: { content_sha256: contentHash(row.content) },
       });
+      await tellChanges(db, tx, OFFICE, 'template', [`${row.template_id}@${row.version}`]);
     }
   });
 }

@@ -1,24 +1,44 @@
-// `bench -- accuracy --pages N --seed S [--level L]`: worn sheets of 150 questions through JPEG and the whole engine, at the
-// three levels. A field that is wrong and not flagged is a silent error; confidence is compared with what was observed.
+// `bench -- accuracy --pages N --seed S [--level L] [--questions Q]`: worn sheets of 150 questions through JPEG and the
+// whole engine, at the three levels, on as many threads as there are cores. A field that is wrong and not flagged is a
+// silent error; confidence is compared with what was observed.
+import os from 'node:os';
 import { parseArgs } from 'node:util';
-import { decodeGray, encodeJpeg } from '../../server/adapters/decode.ts';
-import { type Level, wornSheet } from '../../shared/corpus/levels.ts';
-import { readPage } from '../../shared/omr/read-page.ts';
-import { BUILT_IN, builtIn } from '../../shared/template/built-in.ts';
+import { Worker } from 'node:worker_threads';
+import type { Level } from '../../shared/corpus/levels.ts';
+import type { Errand, SeenPage } from './accuracy-pages.ts';
 
 /** Edges of the bands in which confidence is judged. */
-const BANDS = [0, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 0.9999, 1.01] as const;
+const BANDS = [0, 0.6, 0.8, 0.9, 0.95, 0.99, 0.999, 0.9999, 1.01] as const;
 /** Flags by which a field goes to a person. */
 const SENT = new Set(['doubtful', 'faint', 'erased', 'outside', 'tick', 'scribble']);
 const DPI = 200;
+const LEVELS = [1, 2, 3] as const;
 
 interface Band {
   from: number;
   to: number;
-  fields: number;
+  questions: number;
   errors: number;
   predicted: number;
 }
+
+/** Has every page of a level seen, in no order. */
+const see = async (errand: Omit<Errand, 'first' | 'step'>, tell: (page: SeenPage) => void): Promise<void> => {
+  const threads = Math.min(os.availableParallelism(), errand.pages);
+  await Promise.all(
+    Array.from(
+      { length: threads },
+      (_, first) =>
+        new Promise<void>((resolve, reject) => {
+          const workerData: Errand = { ...errand, first, step: threads };
+          const worker = new Worker(new URL('./accuracy-pages.js', import.meta.url), { workerData });
+          worker.on('message', tell);
+          worker.on('error', reject);
+          worker.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a thread ended with ${code}`))));
+        }),
+    ),
+  );
+};
 
 export const run = async (args: readonly string[]): Promise<object> => {
   const { values } = parseArgs({
@@ -27,6 +47,7 @@ export const run = async (args: readonly string[]): Promise<object> => {
       pages: { type: 'string', default: '200' },
       seed: { type: 'string', default: '1' },
       level: { type: 'string' },
+      questions: { type: 'string', default: '150' },
       json: { type: 'boolean' },
       verbose: { type: 'boolean' },
     },
@@ -34,20 +55,26 @@ export const run = async (args: readonly string[]): Promise<object> => {
   const [pages, seed] = [Number(values.pages), Number(values.seed)];
   if (!Number.isInteger(pages) || pages < 1 || !Number.isInteger(seed))
     throw new Error('--pages and --seed are numbers');
-  const template = builtIn('sheaf-150')!;
-  const bands: Band[] = BANDS.slice(1).map((to, i) => ({ from: BANDS[i]!, to, fields: 0, errors: 0, predicted: 0 }));
+  const bands: Band[] = BANDS.slice(1).map((to, i) => ({ from: BANDS[i]!, to, questions: 0, errors: 0, predicted: 0 }));
   const levels: object[] = [];
-  for (const level of ([1, 2, 3] as const).filter(
-    (one) => values.level === undefined || Number(values.level) === one,
-  )) {
-    levels.push(await measure(level));
-  }
-  return { bench: 'accuracy', pages, seed, dpi: DPI, levels, calibration: bands.map(judged) };
+  const started = performance.now();
+  const wanted = LEVELS.filter((one) => values.level === undefined || Number(values.level) === one);
+  for (const level of wanted) levels.push(await measure(level));
+  const minutes = (performance.now() - started) / 60_000;
+  return {
+    bench: 'accuracy',
+    pages,
+    seed,
+    dpi: DPI,
+    pages_per_minute: Math.round((pages * wanted.length) / minutes),
+    levels,
+    calibration: bands.map(judged),
+  };
 
   async function measure(level: Level): Promise<object> {
     const told = {
       level,
-      pages,
+      pages: 0,
       questions: 0,
       silent_errors: 0,
       errors: 0,
@@ -55,65 +82,61 @@ export const run = async (args: readonly string[]): Promise<object> => {
       page_failures: 0,
       pages_lost: 0,
     };
-    for (let i = 0; i < pages; i++) {
-      const sheet = wornSheet(template, level, seed * 100_003 + i, DPI);
-      const decoded = await decodeGray(await encodeJpeg(sheet.image, sheet.jpeg));
-      if (!decoded.ok) throw new Error(decoded.reason);
-      const reading = readPage(decoded.image, BUILT_IN);
+    await see({ template: `sheaf-${values.questions}`, level, seed, dpi: DPI, pages }, (seen) => {
       const say = (text: string): void => {
-        if (values.verbose) process.stderr.write(`level ${level} page ${i} [${sheet.effects.join(', ')}]: ${text}\n`);
+        if (!values.verbose) return;
+        process.stderr.write(`level ${level} page ${seen.page} [${seen.effects.join(', ')}]: ${text}\n`);
       };
-      if (reading.kind !== 'sheet' || reading.template_id !== template.id) {
+      told.pages++;
+      if (told.pages % 100 === 0) process.stderr.write(`${JSON.stringify(told)}\n`);
+      if (seen.failure !== null) {
         told.page_failures++;
-        // called blank, a cover or another template, nobody would look for it
-        if (reading.kind !== 'foreign') told.pages_lost++;
-        say(reading.kind === 'foreign' ? reading.reason : reading.kind);
-        continue;
+        if (seen.lost) told.pages_lost++;
+        say(seen.failure);
+        return;
       }
       let [flagged, errors, silent] = [0, 0, 0];
-      for (const field of reading.fields) {
-        told.questions++;
-        const sent = field.flags.some((flag) => SENT.has(flag));
-        const wrong = field.value !== sheet.truth.get(field.label);
+      for (const { label, truth, value, confidence, flags } of seen.fields) {
+        const sent = flags.some((flag) => SENT.has(flag));
+        const wrong = value !== truth;
         if (sent) flagged++;
         if (wrong) errors++;
         if (wrong && !sent) {
           silent++;
-          say(
-            `${field.label} is ${sheet.truth.get(field.label) || 'blank'}, read ${field.value || 'blank'} (${field.confidence})`,
-          );
+          say(`${label} is ${truth || 'blank'}, read ${value || 'blank'} (${confidence})`);
         }
-        const band = bands.find(({ to }) => field.confidence < to)!;
-        band.fields++;
-        band.predicted += 1 - field.confidence;
+        const band = bands.find(({ to }) => confidence < to)!;
+        band.questions++;
+        band.predicted += 1 - confidence;
         if (wrong) band.errors++;
       }
+      told.questions += seen.fields.length;
       told.flagged += flagged;
       told.errors += errors;
       told.silent_errors += silent;
-      if (flagged > 15) say(`${flagged} flagged, ${errors} wrong, ${silent} silent; ${reading.flags.join(' ')}`);
-      if (i % 50 === 49) process.stderr.write(`${JSON.stringify(told)}\n`);
-    }
+      if (flagged > 15) say(`${flagged} flagged, ${errors} wrong, ${silent} silent; ${seen.flags.join(' ')}`);
+    });
     return { ...told, flagged_share: Math.round((told.flagged / Math.max(1, told.questions)) * 1e5) / 1e5 };
   }
 };
 
 /** Predicted and observed errors of a band; where fewer than 20 are expected, the upper bound of what may be true. */
-const judged = ({ from, to, fields, errors, predicted }: Band): object => {
+const judged = ({ from, to, questions, errors, predicted }: Band): object => {
   // 95 % bound on a Poisson mean, by its normal approximation on the square root
   const upper = (Math.sqrt(errors + 1) + 0.82) ** 2;
   const round = (value: number): number => Math.round(value * 1e6) / 1e6;
-  const share = (value: number): number => (fields === 0 ? 0 : round(value / fields));
+  const share = (value: number): number => (questions === 0 ? 0 : round(value / questions));
   const within =
     predicted >= 20
       ? errors <= 2 * predicted && errors >= predicted / 2
-      : fields === 0 || upper <= Math.max(2 * predicted, 4);
+      : questions === 0 || upper <= Math.max(2 * predicted, 4);
   return {
     from,
     to: Math.min(1, to),
-    fields,
     predicted: share(predicted),
     observed: share(errors),
+    questions,
+    errors,
     upper: share(upper),
     within,
   };

@@ -12,6 +12,7 @@ import { turn } from '../../shared/corpus/wear.ts';
 import { readPage } from '../../shared/omr/read-page.ts';
 import type { Reading } from '../../shared/protocol/reading.ts';
 import { type Form, formTemplate, type Layout } from './form-template.ts';
+import { ownTemplates } from './own-templates.ts';
 
 export const SOURCES = ['open-mcr', 'omrchecker', 'formscanner', 'amc'] as const;
 export type Source = (typeof SOURCES)[number];
@@ -46,12 +47,15 @@ export const openScans = async (source: Source): Promise<Scans> => {
   const folder = path.join(DATA, 'scans', source);
   const { layouts, pages } = await readJson<Layouts>(path.join(folder, 'layout.json'));
   const expected = await readJson<Scans['expected']>(path.join(folder, 'expected.json'));
+  const own = await ownTemplates(folder);
   const forms = new Map<string, Form>();
   return {
     source,
     images: Object.keys(expected),
     expected,
     form: (image) => {
+      const left = own(image);
+      if (left) return left;
       const id = pages[image]!.layout;
       const form = forms.get(id) ?? formTemplate(layouts[id]!, source === 'amc');
       forms.set(id, form);

@@ -1,6 +1,7 @@
 // A large ZIP of drawn scans for benches: every page its own answers and roll number, drawn by all cores at once, kept in
 // the temp folder under its size and seed so that the next run need not draw it again.
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync, mkdirSync } from 'node:fs';
 import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
@@ -37,8 +38,13 @@ export interface ZipOfScans {
 }
 
 const MAKER = fileURLToPath(new URL('./make.js', import.meta.url));
-/** One seed's drawing may change between versions of the corpus; the folder says which it was. */
-const VERSION = 1;
+
+/** What a seed draws changes with templates and corpus: a cover, a sheet and all truths tell one drawing from another. */
+function fingerprint({ pages, template }: ReturnType<typeof sampleBatch>): string {
+  const hash = createHash('sha256').update(JSON.stringify([template, pages]));
+  for (const page of pages.slice(0, 2)) hash.update(page.draw(100).data);
+  return hash.digest('hex').slice(0, 12);
+}
 
 /** @param size.sheets with one cover for about every hundred sheets */
 export async function zipOfScans(
@@ -54,7 +60,7 @@ export async function zipOfScans(
   const batch = sampleBatch(sample);
   const folder = path.join(
     os.tmpdir(),
-    `sheaf-scans-${VERSION}-${size.sheets}-${size.seed}-${size.dpi}-${size.quality}`,
+    `sheaf-scans-${fingerprint(batch)}-${size.sheets}-${size.seed}-${size.dpi}-${size.quality}`,
   );
   mkdirSync(folder, { recursive: true });
   const zip = path.join(folder, 'scans.zip');

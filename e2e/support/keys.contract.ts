@@ -349,7 +349,7 @@ export function keysContract(name: string, open: (number: number) => Promise<Dat
           wrong: own.wrong,
         });
         expect([line?.score, line?.max_score, line?.wrong]).toEqual([own.score, own.max_score, own.wrong].map(String));
-        expect(detail.answers).toEqual(own.answers);
+        expect(detail.answers).toMatchObject(own.answers);
         const sum = (points: (number | null)[]) => points.reduce<number>((a, b) => a + (b ?? 0), 0);
         expect(sum(detail.answers.map(({ points }) => points))).toBeCloseTo(own.score!, 6);
         expect(sum(lines.map(({ points }) => Number(points)))).toBeCloseTo(own.score!, 6);

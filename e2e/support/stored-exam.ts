@@ -7,6 +7,7 @@ import { type Candidate, type ExamSize, simulateExam } from '../../shared/corpus
 import type { KeyContent } from '../../shared/protocol/key.ts';
 import type { SheetReading } from '../../shared/protocol/reading.ts';
 import { marksOf, packValues } from '../../shared/scoring/marks.ts';
+import { notesOf, packNotes, riskOf } from '../../shared/scoring/notes.ts';
 import { BUILT_IN } from '../../shared/template/built-in.ts';
 
 export interface StoredExam {
@@ -161,6 +162,8 @@ export async function storeExam(db: Database, options: StoreOptions): Promise<St
         choices: packValues(values),
         doubtful,
         variant_doubtful: 0 as const,
+        notes: packNotes(notesOf(reading(sheet))),
+        risk: riskOf(reading(sheet)),
       })),
     );
     await db.insertNew(

@@ -6,6 +6,7 @@ import { createSession, type Session, webLock } from '../session.ts';
 import { follow } from '../sync/follow.ts';
 import { createLink } from '../sync/link.ts';
 import { createNap } from '../sync/nap.ts';
+import { pushOutbox } from '../sync/outbox.ts';
 import { keepWhole, pullList } from '../sync/pull.ts';
 import { canHandOver, handedOver } from '../uploads/handover.ts';
 import { isWaitedFor, SENDER_LOCK, send, sendersOn } from '../uploads/sender.ts';
@@ -66,6 +67,19 @@ export function createWork(scope: ServiceWorkerGlobalScope) {
   const pageIsOpen = async (): Promise<boolean> =>
     (await scope.clients.matchAll({ type: 'window', includeUncontrolled: true })).length > 0;
 
+  /** What was decided and edited on this device, of whoever is signed in: a few kilobytes, before the gigabytes. True when
+   *  nothing of it is left to send. */
+  async function pushEdits({ session, api, signal }: Tools & { signal: AbortSignal }): Promise<boolean> {
+    const who = await session.identity();
+    if (!who?.signed_in) return true;
+    const user = await openUser(who.me.user_id);
+    try {
+      return (await pushOutbox({ user, api, session, userId: who.me.user_id, now: Date.now }, signal)) === null;
+    } finally {
+      user.close();
+    }
+  }
+
   async function once(began: number, turn: 'take' | 'wait'): Promise<Done> {
     const { queue, api, session } = await open();
     const on = await sendersOn(queue);
@@ -74,6 +88,8 @@ export function createWork(scope: ServiceWorkerGlobalScope) {
     const nap = createNap();
     const signal = AbortSignal.timeout(Math.max(0, began + EVENT_MS - Date.now()));
     const deps = { queue, api, session, now: Date.now, random: Math.random, sleep: nap.sleep, signal };
+    // Whatever is with the edits, scans go out: a page shows what waits.
+    const edited = await pushEdits(deps).catch(() => false);
     const end = await send({
       ...deps,
       deadline: began + SEND_MS,
@@ -92,7 +108,7 @@ export function createWork(scope: ServiceWorkerGlobalScope) {
     });
     if (end === 'more' || end === 'elsewhere') return 'more';
     const kept = await keepResults({ queue, api, session }, signal);
-    return end === 'waiting' || !kept ? 'waiting' : 'all';
+    return end === 'waiting' || !kept || !edited ? 'waiting' : 'all';
   }
 
   /** Stores list, detail, log and results of what was sent from here, unless a page does. True when all is stored. */

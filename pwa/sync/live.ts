@@ -17,11 +17,14 @@ import {
   pullSheets,
   versionOf,
 } from './pull.ts';
+import { serveSync } from './serve.ts';
 
 export interface LiveDeps {
   queue: QueueDb;
   api: Api;
   session: Session;
+  /** asks the service worker to send what waits, without a page too */
+  standBehind: () => Promise<void>;
   signal: AbortSignal;
 }
 
@@ -42,18 +45,20 @@ interface Naps {
   retry: Nap;
   look: Nap;
   office: Nap;
+  sync: Nap;
   /** a nudge came: the list is fetched at the next look, however fresh it is */
   nudged: boolean;
 }
 
 /** `nudge`: something happened (focus, a network, a tap) that makes another try worthwhile. */
 export function startLive(deps: LiveDeps): { nudge: () => void } {
-  const naps: Naps = { retry: createNap(), look: createNap(), office: createNap(), nudged: false };
+  const naps: Naps = { retry: createNap(), look: createNap(), office: createNap(), sync: createNap(), nudged: false };
   const nudge = () => {
     naps.nudged = true;
     naps.retry.wake();
     naps.look.wake();
     naps.office.wake();
+    naps.sync.wake();
   };
   const lead = async () => {
     await navigator.locks.request('live', { signal: deps.signal }, () =>
@@ -116,6 +121,9 @@ async function serveUser(deps: LiveDeps, naps: Naps, userId: string, signal: Abo
   const pull: PullDeps = { user, api: deps.api, session: deps.session, now: Date.now };
   // Closed by a sign-out, or by a newer Sheaf: what is kept is there for the next time.
   const office = serveOffice(pull, userId, naps.office, signal).catch(() => {});
+  const sync = serveSync({ ...pull, userId, onWaiting: () => void deps.standBehind() }, naps.sync, signal).catch(
+    () => {},
+  );
   const followed = new Map<string, Promise<void>>();
   let listDue = 0;
   // A reason that comes up while we are awake must not be slept over.
@@ -129,6 +137,8 @@ async function serveUser(deps: LiveDeps, naps: Naps, userId: string, signal: Abo
     // An upload was opened or sealed: there is a new batch to see.
     if (stores.includes('uploads')) listDue = 0;
     if (stores.includes('uploads') || stores.includes('wanted')) lookAgain();
+    // Keys and tasks are on somebody's screen: news of them is fetched at once.
+    if (stores.includes('looks')) naps.sync.wake();
   });
 
   const followOne = async (batch: string): Promise<void> => {
@@ -176,7 +186,8 @@ async function serveUser(deps: LiveDeps, naps: Naps, userId: string, signal: Abo
   } finally {
     stop();
     naps.office.wake();
-    await Promise.allSettled([office, ...followed.values()]);
+    naps.sync.wake();
+    await Promise.allSettled([office, sync, ...followed.values()]);
     user.close();
   }
 }

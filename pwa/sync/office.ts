@@ -1,10 +1,9 @@
-// The office on this device: keys, tasks, users and what there is to choose from are fetched while somebody looks at
-// them, and now and then for the time without a network; edits are sent first. One tab, the leader, does it for all.
+// The office on this device: users and what there is to choose from are fetched while somebody looks at them, and now and
+// then for the time without a network. Keys and tasks come by the feed (feed.ts). One tab, the leader, does it for all.
 import type { Role } from '../../shared/protocol/auth.ts';
 import type { Answer } from '../api.ts';
 import { onChange, type UserDb, write } from '../db.ts';
 import type { Nap } from './nap.ts';
-import { pushOutbox } from './outbox.ts';
 import type { PullDeps } from './pull.ts';
 
 export const mayKeepKeys = (role: Role): boolean => role === 'admin' || role === 'supervisor';
@@ -34,49 +33,12 @@ async function everything<T>(
 
 const DONE: Answer<null> = { kind: 'ok', value: null };
 
-async function pullKeys({ user, api, session, now }: PullDeps): Promise<Answer<null>> {
-  const list = await everything((page) => session.ask((token) => api.keys(token, page)));
-  if (list.kind !== 'ok') return list;
-  for (const row of list.value.items) {
-    const { key_id } = row;
-    const before = await user.get('keys', key_id);
-    const same =
-      before?.row.edited_at === row.edited_at &&
-      before.row.published === row.published &&
-      before.row.draft === row.draft;
-    let fresh = before && same ? { newest: before.newest, versions: before.versions } : null;
-    if (!fresh) {
-      const newest = await session.ask((token) => api.key(token, key_id));
-      if (newest.kind !== 'ok') return newest;
-      const versions = await session.ask((token) => api.keyVersions(token, key_id));
-      if (versions.kind !== 'ok') return versions;
-      fresh = { newest: newest.value, versions: versions.value.items };
-    }
-    const kept = { key_id, row, ...fresh, true_at: now() };
-    await write(user, ['keys'], (tx) => tx.objectStore('keys').put(kept));
-  }
-  const seen = new Set(list.value.items.map(({ key_id }) => key_id));
-  if (list.value.whole) await forgetOthers(user, 'keys', seen);
-  return DONE;
-}
-
-async function forgetOthers(user: UserDb, store: 'keys' | 'tasks' | 'users', seen: Set<string>): Promise<void> {
+async function forgetOthers(user: UserDb, store: 'users', seen: Set<string>): Promise<void> {
   const gone = (await user.getAllKeys(store)).filter((id) => !seen.has(id));
   if (gone.length === 0) return;
   await write(user, [store], async (tx) => {
     for (const id of gone) await tx.objectStore(store).delete(id);
   });
-}
-
-async function pullTasks({ user, api, session, now }: PullDeps): Promise<Answer<null>> {
-  const list = await everything((page) => session.ask((token) => api.tasks(token, page)));
-  if (list.kind !== 'ok') return list;
-  const true_at = now();
-  await write(user, ['tasks'], async (tx) => {
-    for (const task of list.value.items) await tx.objectStore('tasks').put({ ...task, true_at });
-  });
-  if (list.value.whole) await forgetOthers(user, 'tasks', new Set(list.value.items.map(({ task_id }) => task_id)));
-  return DONE;
 }
 
 async function pullUsers({ user, api, session, now }: PullDeps): Promise<Answer<null>> {
@@ -139,7 +101,7 @@ export const isDue = (looked: number | undefined, pulled: number | undefined, no
 
 async function pullDue(pull: PullDeps, role: Role): Promise<void> {
   const jobs: [string, (deps: PullDeps) => Promise<Answer<null>>][] = [];
-  if (mayKeepKeys(role)) jobs.push(['choices', pullChoices], ['keys', pullKeys], ['tasks', pullTasks]);
+  if (mayKeepKeys(role)) jobs.push(['choices', pullChoices]);
   if (mayKeepUsers(role)) jobs.push(['users', pullUsers]);
   const looks = new Map((await pull.user.getAll('looks')).map(({ place, at }) => [place, at]));
   for (const [place, at] of looks) {
@@ -160,11 +122,11 @@ async function pullDue(pull: PullDeps, role: Role): Promise<void> {
   }
 }
 
-/** Serves one user until `signal`: sends edits, then fetches. `nap` is woken when there is a reason to look again. */
+/** Serves one user until `signal`. `nap` is woken when there is a reason to look again. */
 export async function serveOffice(pull: PullDeps, userId: string, nap: Nap, signal: AbortSignal): Promise<void> {
   let reason = false;
   const stop = onChange((stores) => {
-    if (!stores.includes('outbox') && !stores.includes('looks')) return;
+    if (!stores.includes('looks')) return;
     reason = true;
     nap.wake();
   });
@@ -173,9 +135,8 @@ export async function serveOffice(pull: PullDeps, userId: string, nap: Nap, sign
       reason = false;
       const who = await pull.session.identity();
       if (who?.me.user_id !== userId) return;
-      const wait = await pushOutbox({ ...pull, userId }, signal);
       await pullDue(pull, who.me.role);
-      if (!reason || (wait ?? 0) > 0) await nap.sleep(Math.max(LOOKED_AT_MS, wait ?? 0), signal);
+      if (!reason) await nap.sleep(LOOKED_AT_MS, signal);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   } finally {

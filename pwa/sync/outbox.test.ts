@@ -1,121 +1,101 @@
 import 'fake-indexeddb/auto';
-import { afterAll, beforeEach, expect, test } from 'vitest';
-import type { KeyAnswer, KeyContent, TaskAnswer } from '../../shared/protocol/key.ts';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type Fault, person, storeUsers, syncOffice } from '../../e2e/support/sync-office.ts';
+import type { Database } from '../../server/adapters/database.ts';
+import { openSqlite } from '../../server/adapters/sqlite.ts';
+import { editDraft, findKey } from '../../server/keys/keys.ts';
+import { findTask } from '../../server/keys/tasks.ts';
+import { storeBuiltIns } from '../../server/templates.ts';
+import type { KeyContent } from '../../shared/protocol/key.ts';
+import { keyStamp } from '../../shared/protocol/sync.ts';
 import { createApi } from '../api.ts';
 import { closeChannel, forgetUser, openQueue, openUser, type QueueDb, type TaskFields, type UserDb } from '../db.ts';
 import { createSession } from '../session.ts';
+import { pullKept } from './feed.ts';
 import { isDue } from './office.ts';
-import { discard, keyStamp, nextToSend, pushOutbox, record, sendAgain } from './outbox.ts';
+import { discard, isPending, nextToSend, pushOutbox, record, sendAgain, unsay } from './outbox.ts';
 
+let folder: string;
+let db: Database;
 let queue: QueueDb;
 let user: UserDb;
+let number = 0;
+let fault: Fault;
+let who = person('sue', 'admin', ['North']);
+const sue = who;
 
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'sheaf-outbox-'));
+  queue = await openQueue();
+});
 beforeEach(async () => {
-  queue ??= await openQueue();
-  user?.close();
-  user = await openUser('u1');
-  for (const store of ['outbox', 'overlays', 'keys', 'tasks'] as const) await user.clear(store);
+  db = await openSqlite(path.join(folder, `${number++}.sqlite`));
+  await db.migrate();
+  await storeBuiltIns(db);
+  await storeUsers(db, [sue, person('bea', 'admin')]);
+  user = await openUser('sue');
+  for (const store of user.objectStoreNames) await user.clear(store);
+  fault = 'none';
+  who = sue;
+  await queue.put('device', { key: 'identity', me: ME, signed_in: true });
+  return async () => {
+    user.close();
+    await db.close();
+  };
 });
-afterAll(() => {
+afterAll(async () => {
   queue.close();
-  user.close();
   closeChannel();
+  await rm(folder, { recursive: true, force: true });
 });
+const ME = {
+  user_id: 'sue',
+  username: 'sue',
+  role: 'admin' as const,
+  is_admin: true,
+  centres: ['North'],
+  must_change_password: false,
+};
 
 const content = (...answers: string[]): KeyContent => ({
   answers: { '': answers },
   marks: { correct: 1, wrong: 0, blank: 0 },
 });
-const key = (id: string, ...answers: string[]) => ({
-  kind: 'key' as const,
-  key_id: id,
-  content: content(...answers),
-});
-const fields = (task_id: string, change: Partial<TaskFields> = {}): TaskFields => ({
-  task_id,
-  exam: 'Spring',
-  centre: 'North',
-  packet: null,
-  template_id: 'sheaf-40',
-  key_id: null,
-  expected_count: null,
-  ...change,
-});
+const key = (key_id: string, ...answers: string[]) => ({ kind: 'key' as const, key_id, content: content(...answers) });
 const task = (task_id: string, change: Partial<TaskFields> = {}) => ({
   kind: 'task' as const,
-  task: fields(task_id, change),
+  task: {
+    task_id,
+    exam: 'Spring',
+    centre: 'North',
+    packet: null,
+    template_id: 'sheaf-40',
+    key_id: null,
+    expected_count: null,
+    ...change,
+  },
 });
 
-/** The other end, with the server's rules for drafts and revisions. `lose` swallows the next answer after it was acted on. */
-async function office() {
-  const keys = new Map<string, KeyAnswer>();
-  const tasks = new Map<string, TaskAnswer>();
-  const state = { reachable: true, lose: false, refuse: null as Response | null, writes: [] as string[], me: ME };
-  const problem = (status: number, code: string) =>
-    Response.json({ type: 'about:blank', title: code, status, code, detail: `said ${code}` }, { status });
-  const draft = (key_id: string, version: number, rev: number, given: KeyContent): KeyAnswer => ({
-    key_id,
-    version,
-    state: 'draft',
-    rev,
-    created_by: 'u1',
-    edited_by: 'u1',
-    published_by: null,
-    edited_at: '2026-01-01T00:00:00Z',
-    published_at: null,
-    content: given,
+/** A device on which Sue is signed in, or whoever `who` is by now. */
+function device() {
+  const api = createApi({
+    fetch: syncOffice(db).fetchAs(
+      () => who,
+      () => fault,
+    ),
   });
-  function act(method: string, path: string, body: Record<string, unknown>): Response {
-    const [, kind, id] = /^\/api\/(answer-keys|tasks)(?:\/(.+))?$/.exec(path) ?? [];
-    if (kind === 'answer-keys') {
-      const key_id = decodeURIComponent(id ?? String(body.key_id));
-      const now = keys.get(key_id);
-      if (method === 'GET') return now ? Response.json(now) : problem(404, 'NOT_FOUND');
-      if (method === 'POST' && now?.state === 'draft') return problem(409, 'CONFLICT');
-      if (method === 'PATCH' && now?.rev !== body.base_rev) return problem(409, 'CONFLICT');
-      const [version, rev] =
-        method === 'POST' ? [(now?.version ?? 0) + 1, 1] : [now?.version ?? 1, (now?.rev ?? 0) + 1];
-      keys.set(key_id, draft(key_id, version, rev, body.content as KeyContent));
-      return Response.json(keys.get(key_id));
-    }
-    const task_id = id ?? String(body.task_id);
-    const now = tasks.get(task_id);
-    if (method === 'GET') return now ? Response.json(now) : problem(404, 'NOT_FOUND');
-    const { base_rev, ...given } = body;
-    if (method === 'PATCH' && now?.rev !== base_rev) return problem(409, 'CONFLICT');
-    tasks.set(task_id, { ...fields(task_id), ...given, task_id, template_version: 1, rev: (now?.rev ?? 0) + 1 });
-    return Response.json(tasks.get(task_id));
-  }
-  const fetch: typeof globalThis.fetch = async (input, init) => {
-    const path = String(input);
-    if (!state.reachable) throw new TypeError('no line');
-    if (path === '/api/auth/refresh')
-      return Response.json({ access_token: 'u1-token', token_type: 'bearer', expires_in: 600 });
-    if (path === '/api/auth/me') return Response.json(state.me);
-    const method = init?.method ?? 'GET';
-    if (method !== 'GET' && state.refuse) return state.refuse.clone();
-    const answer = act(method, path, JSON.parse(String(init?.body ?? '{}')));
-    if (method !== 'GET') state.writes.push(`${method} ${path}`);
-    if (method !== 'GET' && state.lose) {
-      state.lose = false;
-      throw new TypeError('the line broke');
-    }
-    return answer;
-  };
-  await queue.put('device', { key: 'identity', me: ME, signed_in: true });
-  const api = createApi({ fetch });
   const session = createSession({ queue, api, exclusively: (_, work) => work(), now: () => 0 });
-  const push = () => pushOutbox({ user, api, session, userId: 'u1', now: () => 7 }, new AbortController().signal);
-  return { keys, tasks, state, push, problem };
+  const deps = { user, api, session, userId: 'sue', now: () => 7 };
+  const signal = new AbortController().signal;
+  return {
+    push: () => pushOutbox(deps, signal),
+    pull: () => pullKept(deps, signal),
+    pending: async () => (await user.getAll('outbox')).filter(isPending),
+  };
 }
-const ME = {
-  user_id: 'u1',
-  username: 'sue',
-  role: 'supervisor' as const,
-  is_admin: false,
-  centres: ['North'],
-  must_change_password: false,
-};
 
 test('[S3] an edit and what it makes of the thing are kept together, and only together', async () => {
   await record(user, key('k', 'A'), null, 0);
@@ -126,145 +106,154 @@ test('[S3] an edit and what it makes of the thing are kept together, and only to
 });
 
 test('[S3] without a network nothing is sent and nothing is lost', async () => {
-  const { state, push } = await office();
-  state.reachable = false;
+  fault = 'lost';
   await record(user, key('k', 'A'), null, 0);
-  expect(await push()).toBe(0);
+  expect(await device().push()).toBe(0);
   expect(await user.count('outbox')).toBe(1);
 });
 
 test('[S1] edits arrive in the order they were made, each upon the answer to the one before', async () => {
-  const { keys, tasks, state, push } = await office();
+  const { push, pull, pending } = device();
   await record(user, key('k', 'A'), null, 0);
   await record(user, task('11111111', { key_id: 'k' }), null, 0);
   await record(user, key('k', 'B'), null, 0);
   expect(await push()).toBeNull();
-  expect(state.writes).toEqual(['POST /api/answer-keys', 'POST /api/tasks', 'PATCH /api/answer-keys/k']);
-  expect(keys.get('k')).toMatchObject({ rev: 2, content: content('B') });
-  expect(tasks.get('11111111')).toMatchObject({ key_id: 'k' });
+  expect(await findKey(db, sue, 'k')).toMatchObject({ rev: 2, content: content('B') });
+  expect(await findTask(db, sue, '11111111')).toMatchObject({ key_id: 'k' });
+  expect(await pending()).toEqual([]);
+  await pull();
   expect([await user.count('outbox'), await user.count('overlays')]).toEqual([0, 0]);
-  expect(await user.get('keys', 'k')).toMatchObject({ newest: { rev: 2 }, row: { draft: 1, published: null } });
+  expect(await user.get('keys', 'k')).toMatchObject({
+    newest: { rev: 2 },
+    row: { draft: 1, published: null, tasks: 1 },
+  });
+});
+
+test('[S2] what was edited is shown from the outbox until what was pulled shows it', async () => {
+  const { push, pull } = device();
+  await pull();
+  await record(user, key('k', 'A'), null, 0);
+  await push();
+  expect([await user.count('outbox'), await user.count('overlays'), await user.count('keys')]).toEqual([1, 1, 0]);
+  await pull();
+  expect([await user.count('outbox'), await user.count('overlays'), await user.count('keys')]).toEqual([0, 0, 1]);
 });
 
 test('[S1] an edit whose answer was lost on the way is applied once', async () => {
-  const { keys, tasks, state, push } = await office();
-  tasks.set('22222222', { ...fields('22222222'), template_version: 1, rev: 4 });
+  const { push } = device();
   await record(user, key('k', 'A'), null, 0);
-  await record(user, task('22222222', { packet: 'P' }), '4', 0);
-  state.lose = true;
+  await record(user, task('22222222', { packet: 'P' }), null, 0);
+  fault = 'answer-lost';
   expect(await push()).toBe(0);
-  state.lose = true;
   expect(await push()).toBe(0);
+  // Another one is made meanwhile: those sent before keep their numbers.
+  await record(user, key('other', 'A'), null, 0);
+  fault = 'twice';
   expect(await push()).toBeNull();
-  expect(state.writes).toEqual(['POST /api/answer-keys', 'PATCH /api/tasks/22222222']);
-  expect([keys.get('k')?.rev, tasks.get('22222222')?.rev]).toEqual([1, 5]);
+  const audited = await db.sql
+    .selectFrom('audit')
+    .select('subject')
+    .where('user_id', '=', 'sue')
+    .orderBy('seq')
+    .execute();
+  expect(audited.map(({ subject }) => subject)).toEqual(['key:k@1', 'task:22222222', 'key:other@1']);
 });
 
 test('[S3] what somebody else changed meanwhile is not overwritten: the edit stays, and is sent when a person says so', async () => {
-  const { keys, push } = await office();
+  const { push, pull, pending } = device();
   await record(user, key('k', 'A'), null, 0);
   await push();
+  await pull();
   const seen = (await user.get('keys', 'k'))!.newest;
-  keys.set('k', { ...seen, rev: 2, content: content('C') });
+  await editDraft(db, person('bea', 'admin'), 'k', content('C'), 1);
   await record(user, key('k', 'B'), keyStamp(seen), 0);
   expect(await push()).toBeNull();
-  expect(keys.get('k')?.content).toEqual(content('C'));
-  expect((await user.getAll('outbox'))[0]?.state).toMatchObject({ at: 'refused', code: 'CONFLICT' });
+  expect((await findKey(db, sue, 'k')).content).toEqual(content('C'));
+  expect((await pending())[0]?.state).toMatchObject({ at: 'refused', code: 'CONFLICT' });
   expect(await user.get('overlays', 'key:k')).toMatchObject({ change: { content: content('B') } });
   // The server's is fetched, the person has compared.
-  await user.put('keys', { ...(await user.get('keys', 'k'))!, newest: keys.get('k')! });
+  await pull();
   await sendAgain(user, 'key:k');
   expect(await push()).toBeNull();
-  expect(keys.get('k')).toMatchObject({ rev: 3, content: content('B') });
+  expect(await findKey(db, sue, 'k')).toMatchObject({ rev: 3, content: content('B') });
+  await pull();
   expect(await user.count('outbox')).toBe(0);
 });
 
 test('[S3] a new key does not become a version of one that has its name already', async () => {
-  const { keys, push, state } = await office();
+  const { push, pending } = device();
   await record(user, key('k', 'A'), null, 0);
   await push();
-  keys.set('k', { ...keys.get('k')!, state: 'published' });
+  await user.clear('outbox');
   await record(user, key('k', 'D'), null, 0);
   await push();
-  expect(state.writes).toHaveLength(1);
-  expect((await user.getAll('outbox'))[0]?.state).toMatchObject({ detail: 'There is an answer key k already.' });
-});
-
-test('a published key is edited as its next version', async () => {
-  const { keys, push } = await office();
-  await record(user, key('k', 'A'), null, 0);
-  await push();
-  const published = { ...keys.get('k')!, state: 'published' as const };
-  keys.set('k', published);
-  await record(user, key('k', 'B'), keyStamp(published), 0);
-  await push();
-  expect(keys.get('k')).toMatchObject({ version: 2, rev: 1, state: 'draft' });
+  expect((await pending())[0]?.state).toMatchObject({ detail: 'There is an answer key k already.' });
 });
 
 test('a refusal holds back what builds on it, and nothing else', async () => {
-  const { tasks, state, push, problem } = await office();
-  await record(user, key('k', 'A'), null, 0);
-  state.refuse = problem(403, 'FORBIDDEN');
+  const { push, pending } = device();
+  await record(user, key('k', 'A'), '1.1.draft', 0);
   await push();
-  state.refuse = null;
   await record(user, task('11111111', { key_id: 'k' }), null, 0);
   await record(user, task('22222222'), null, 0);
   await push();
-  expect([...tasks.keys()]).toEqual(['22222222']);
-  expect(nextToSend(await user.getAll('outbox'))).toBeNull();
-  expect((await user.getAll('outbox')).map(({ subject }) => subject)).toEqual(['key:k', 'task:11111111']);
+  await expect(findTask(db, sue, '11111111')).rejects.toThrow();
+  expect(await findTask(db, sue, '22222222')).toMatchObject({ rev: 1 });
+  expect(nextToSend(await user.getAll('outbox'))).toEqual([]);
+  expect((await pending()).map(({ subject }) => subject)).toEqual(['key:k', 'task:11111111']);
 });
 
 test('a refused edit that is said anew is replaced by the new one', async () => {
-  const { keys, state, push, problem } = await office();
-  await record(user, key('k', 'F'), null, 0);
-  state.refuse = problem(422, 'VALIDATION_FAILED');
+  const { push } = device();
+  await record(user, key('k', 'F'), '9.9.draft', 0);
   await push();
-  state.refuse = null;
   await record(user, key('k', 'E'), null, 0);
   expect(await user.count('outbox')).toBe(1);
   await push();
-  expect(keys.get('k')?.content).toEqual(content('E'));
-});
-
-test('a busy server is left alone as long as it asks, and the edit waits', async () => {
-  const { state, push, problem } = await office();
-  await record(user, key('k', 'A'), null, 0);
-  const busy = problem(503, 'UNAVAILABLE');
-  busy.headers.set('retry-after', '9');
-  state.refuse = busy;
-  expect(await push()).toBe(9000);
-  expect((await user.getAll('outbox'))[0]?.state).toEqual({ at: 'waiting' });
+  expect((await findKey(db, sue, 'k')).content).toEqual(content('E'));
 });
 
 test('an edit is not sent under the name of another user', async () => {
-  const { state, push } = await office();
   await record(user, key('k', 'A'), null, 0);
-  state.me = { ...ME, user_id: 'u2' };
-  expect(await push()).toBe(0);
-  expect(state.writes).toEqual([]);
+  who = person('bea', 'admin');
+  expect(await device().push()).toBe(0);
+  await expect(findKey(db, sue, 'k')).rejects.toThrow();
 });
 
-test('what a person throws away is gone, and only that', async () => {
+test('what a person throws away is gone, and only that; what may have been sent is not unsaid', async () => {
   await record(user, key('k', 'A'), null, 0);
   await record(user, key('other', 'A'), null, 0);
   await discard(user, 'key:k');
   expect((await user.getAll('outbox')).map(({ subject }) => subject)).toEqual(['key:other']);
   expect(await user.getAllKeys('overlays')).toEqual(['key:other']);
+  const item = { sheet_id: '1000001', field: 'q1', value: 'A', base_rev: 0 };
+  const decision = { kind: 'correct' as const, batch_id: 'b', items: [item], reason: null };
+  expect(await unsay(user, await record(user, decision, null, 0))).toBe(true);
+  const n = await record(user, decision, null, 0);
+  fault = 'lost';
+  await device().push();
+  expect(await unsay(user, n)).toBe(false);
 });
 
-test('[U3] a sign-out forgets what was seen and keeps what was not sent', async () => {
-  await user.put('tasks', { ...fields('11111111'), template_version: 1, rev: 1, true_at: 0 });
+test('[U3] a sign-out forgets what was seen and keeps what was not sent, with the numbers it was sent under', async () => {
+  const { push, pull } = device();
+  await record(user, task('11111111'), null, 0);
+  await push();
+  await pull();
+  fault = 'answer-lost';
   await record(user, key('k', 'A'), null, 0);
+  await push();
+  const before = await user.get('sync', 'client');
   user.close();
-  await forgetUser('u1');
-  user = await openUser('u1');
+  await forgetUser('sue');
+  user = await openUser('sue');
   expect([await user.count('tasks'), await user.count('outbox'), await user.count('overlays')]).toEqual([0, 1, 1]);
+  expect(await user.get('sync', 'client')).toEqual(before);
   await discard(user, 'key:k');
   user.close();
-  await forgetUser('u1');
-  user = await openUser('u1');
-  expect(await user.count('outbox')).toBe(0);
+  await forgetUser('sue');
+  user = await openUser('sue');
+  expect(await user.count('sync')).toBe(0);
 });
 
 test('a place is fetched when a person comes to look, often while they do, seldom otherwise', () => {

@@ -1,65 +1,82 @@
-// Edits of answer keys and tasks that the server has not taken yet. Each is written with what it makes of the thing (its
-// overlay) in one transaction, sent in order, and leaves only when the server has it or a person throws it away. What the
-// server refuses stays, with its words, and holds back whatever builds on it.
+// What was done on this device that the server has not taken yet: edits of answer keys and tasks, and decisions about
+// sheets. Each is written with what it makes of the thing (its overlay) in one transaction, sent in order under a number
+// of its own, and leaves when what was pulled shows it. What the server refuses stays, with its words, until a person has
+// seen it, and holds back only what builds on it.
 import * as v from 'valibot';
-import { type KeyAnswer, KeyContent, type TaskAnswer } from '../../shared/protocol/key.ts';
+import { KeyContent } from '../../shared/protocol/key.ts';
+import { keyStamp, type Outcome, type PushForm, taskStamp } from '../../shared/protocol/sync.ts';
 import type { Answer, Refused, Unreachable } from '../api.ts';
-import { type Base, type Change, type Edit, type KeptKey, type TaskFields, type UserDb, write } from '../db.ts';
+import { type Base, type Change, type Client, type Edit, type UserDb, write } from '../db.ts';
+import { dropCovered } from './feed.ts';
 import type { PullDeps } from './pull.ts';
 
 export const keySubject = (keyId: string): string => `key:${keyId}`;
 export const taskSubject = (taskId: string): string => `task:${taskId}`;
-const subjectOf = (change: Change): string =>
-  change.kind === 'key' ? keySubject(change.key_id) : taskSubject(change.task.task_id);
+export const sheetSubject = (sheetId: string): string => `sheet:${sheetId}`;
+const subjectOf = (change: Change): string => {
+  switch (change.kind) {
+    case 'key':
+      return keySubject(change.key_id);
+    case 'task':
+      return taskSubject(change.task.task_id);
+    case 'correct':
+      return sheetSubject(change.items[0]?.sheet_id ?? '');
+  }
+};
 
-/** Names one state of a thing on the server: an edit of any other state is a conflict. */
-export const keyStamp = ({ version, rev, state }: Pick<KeyAnswer, 'version' | 'rev' | 'state'>): string =>
-  `${version}.${rev}.${state}`;
-export const taskStamp = ({ rev }: Pick<TaskAnswer, 'rev'>): string => String(rev);
+/** The server has not said yes to it. */
+export const isPending = ({ state }: Pick<Edit, 'state'>): boolean => state.at !== 'answered';
 
 const seen = (stamp: string | null): Base => (stamp === null ? { on: 'nothing' } : { on: 'seen', stamp });
 
 /**
  * Keeps an edit. When this resolves it is on the disk.
- * @param stamp of what the person began from; null when there was nothing
+ * @param stamp of what the person began from; null when there was nothing, or for decisions about sheets
  */
-export async function record(user: UserDb, change: Change, stamp: string | null, now: number): Promise<void> {
+export async function record(user: UserDb, change: Change, stamp: string | null, now: number): Promise<number> {
   const subject = subjectOf(change);
   // Written the way the server will: so both can tell that an edit has arrived already.
   const tidy: Change = change.kind === 'key' ? { ...change, content: v.parse(KeyContent, change.content) } : change;
-  await write(
+  return write(
     user,
     ['outbox', 'overlays'],
     async (tx) => {
       const earlier = (await tx.objectStore('outbox').getAll()).filter((edit) => edit.subject === subject);
-      const refused = earlier.some((edit) => edit.state.at === 'refused');
-      // The person has seen the refusal and says it anew, as a whole: the older words have nothing left to say.
-      if (refused) for (const { n } of earlier) await tx.objectStore('outbox').delete(n);
-      const base: Base = earlier.length > 0 && !refused ? { on: 'previous' } : seen(stamp);
       const edit: Omit<Edit, 'n'> = {
         subject,
         made_at: new Date(now).toISOString(),
         change: tidy,
-        base,
+        base: seen(stamp),
         state: { at: 'waiting' },
       };
+      if (tidy.kind !== 'correct') {
+        const refused = earlier.some(({ state }) => state.at === 'refused');
+        // The person has seen the refusal and says it anew, as a whole: the older words have nothing left to say.
+        if (refused) for (const { n } of earlier) await tx.objectStore('outbox').delete(n);
+        const last = refused ? undefined : earlier.at(-1);
+        if (last?.state.at === 'answered') edit.base = seen(last.state.stamp);
+        else if (last) edit.base = { on: 'previous' };
+      }
       const n = await tx.objectStore('outbox').add(edit as Edit);
-      await tx.objectStore('overlays').put({ subject, n, change: tidy });
+      // Decisions are laid over what was read by the rules themselves: they are their own overlay.
+      if (tidy.kind !== 'correct') await tx.objectStore('overlays').put({ subject, n, change: tidy });
+      return n;
     },
     'strict',
   );
 }
 
-/** A refused edit is sent once more, now upon what the server is known to have. */
+/** A refused edit is sent once more, as a new one, now upon what the server is known to have. */
 export async function sendAgain(user: UserDb, subject: string): Promise<void> {
-  await write(user, ['outbox', 'keys', 'tasks'], async (tx) => {
+  await write(user, ['outbox', 'overlays', 'keys', 'tasks'], async (tx) => {
     const [kind, id] = [subject.slice(0, subject.indexOf(':')), subject.slice(subject.indexOf(':') + 1)];
     const key = kind === 'key' ? await tx.objectStore('keys').get(id) : undefined;
     const task = kind === 'task' ? await tx.objectStore('tasks').get(id) : undefined;
     const stamp = key ? keyStamp(key.newest) : task ? taskStamp(task) : null;
     for (const edit of await tx.objectStore('outbox').getAll()) {
       if (edit.subject !== subject || edit.state.at !== 'refused') continue;
-      await tx.objectStore('outbox').put({ ...edit, base: seen(stamp), state: { at: 'waiting' } });
+      const { mid: _, ...again } = edit;
+      await tx.objectStore('outbox').put({ ...again, base: seen(stamp), state: { at: 'waiting' } });
     }
   });
 }
@@ -73,163 +90,165 @@ export async function discard(user: UserDb, subject: string): Promise<void> {
   });
 }
 
-/** The first edit that may be sent: not refused, and not built on one that is (of the same thing, or a task's key). */
-export function nextToSend(edits: readonly Edit[]): Edit | null {
+/** Takes one decision back that was not sent yet. @returns false when it may have been: it is undone by another one */
+export async function unsay(user: UserDb, n: number): Promise<boolean> {
+  return write(user, ['outbox'], async (tx) => {
+    const edit = await tx.objectStore('outbox').get(n);
+    if (!edit || edit.state.at === 'answered' || (edit.state.at === 'waiting' && edit.mid !== undefined)) return false;
+    await tx.objectStore('outbox').delete(n);
+    return true;
+  });
+}
+
+/** At most so many in one request. */
+const MOST = 100;
+
+/**
+ * What is sent next, in order: first what was sent before and not answered, then what may be sent. An edit is held while the
+ * one it builds on (of the same thing, or a task's key) is refused; it waits, with all after it, while that one has no
+ * answer yet.
+ */
+export function nextToSend(edits: readonly Edit[]): Edit[] {
   const held = new Set<string>();
-  for (const edit of edits) {
-    const { change, subject } = edit;
-    const key = change.kind === 'task' && change.task.key_id !== null ? keySubject(change.task.key_id) : null;
-    if (edit.state.at === 'waiting' && !held.has(subject) && (key === null || !held.has(key))) return edit;
-    held.add(subject);
+  const under = new Set<string>();
+  const next: Edit[] = [];
+  const sent = edits.filter(({ mid, state }) => mid !== undefined && state.at === 'waiting');
+  for (const edit of [...sent].sort((a, b) => (a.mid ?? 0) - (b.mid ?? 0))) {
+    next.push(edit);
+    under.add(edit.subject);
   }
-  return null;
+  for (const edit of edits) {
+    const { change, subject, state, mid } = edit;
+    if (next.length >= MOST) break;
+    if (state.at === 'answered' || (state.at === 'waiting' && mid !== undefined)) continue;
+    const key = change.kind === 'task' && change.task.key_id !== null ? keySubject(change.task.key_id) : null;
+    const mayNot = held.has(subject) || (key !== null && held.has(key));
+    // Decisions say themselves what they were made upon: a refused one holds back no other.
+    if (state.at === 'refused' || mayNot) {
+      if (change.kind !== 'correct') held.add(subject);
+      continue;
+    }
+    if (edit.base.on === 'previous') {
+      // Its base is the answer to the one before it.
+      if (under.has(subject)) break;
+      held.add(subject);
+      continue;
+    }
+    next.push(edit);
+    under.add(subject);
+  }
+  return next;
 }
-
-type Outcome =
-  | { kind: 'arrived'; key: KeyAnswer }
-  | { kind: 'arrived'; task: TaskAnswer }
-  | { kind: 'refused'; code: string; detail: string }
-  | { kind: 'later'; after_ms: number | null };
-
-/** No answer, nobody signed in, a server that is busy: the edit waits. All else is a refusal that a person must see. */
-function failure(answer: Refused | Unreachable): Outcome {
-  if (answer.kind === 'unreachable') return { kind: 'later', after_ms: null };
-  const { status, code, detail, retry_after_ms } = answer;
-  const passing = status >= 500 || [401, 408, 423, 425, 429].includes(status) || code === 'PASSWORD_CHANGE_REQUIRED';
-  return passing
-    ? { kind: 'later', after_ms: retry_after_ms }
-    : { kind: 'refused', code: code ?? `HTTP_${status}`, detail };
-}
-
-const conflict = (detail: string): Outcome => ({ kind: 'refused', code: 'CONFLICT', detail });
-
-const isBase = (base: Base, stamp: string | null): boolean =>
-  base.on === 'seen' ? base.stamp === stamp : base.on === 'nothing' && stamp === null;
-
-const fieldsOf = ({ exam, centre, packet, template_id, key_id, expected_count }: Omit<TaskFields, 'task_id'>) => ({
-  exam,
-  centre,
-  packet,
-  template_id,
-  key_id,
-  expected_count,
-});
 
 export type PushDeps = PullDeps & { userId: string };
 
-/** The token of the moment may be another user's, who has just signed in: their name must not stand under this edit. */
-function asker({ session, userId }: PushDeps) {
-  const nobody: Unreachable = { kind: 'unreachable', detail: 'another user is signed in', timed_out: false };
-  return <T>(question: (token: string) => Promise<Answer<T>>): Promise<Answer<T>> =>
-    session.ask(async (token) =>
-      (await session.identity())?.me.user_id === userId ? question(token) : (nobody as Answer<T>),
-    );
-}
-
-/** Looks first: an edit whose answer was lost on the way has arrived already. */
-async function send(deps: PushDeps, { change, base }: Edit): Promise<Outcome> {
-  const ask = asker(deps);
-  const { api } = deps;
-  if (change.kind === 'key') {
-    const { key_id, content } = change;
-    const now = await ask((token) => api.key(token, key_id));
-    if (now.kind === 'ok' && JSON.stringify(now.value.content) === JSON.stringify(content))
-      return { kind: 'arrived', key: now.value };
-    if (now.kind !== 'ok' && !(now.kind === 'refused' && now.status === 404)) return failure(now);
-    const current = now.kind === 'ok' ? now.value : null;
-    if (!isBase(base, current && keyStamp(current))) {
-      if (!current) return conflict(`Answer key ${key_id} is no longer there for you.`);
-      return conflict(
-        base.on === 'nothing'
-          ? `There is an answer key ${key_id} already.`
-          : current.state === 'published'
-            ? `Version ${current.version} was published in the meantime.`
-            : `Somebody else has edited version ${current.version} in the meantime.`,
-      );
-    }
-    const answer = await ask((token) =>
-      current?.state === 'draft'
-        ? api.editKey(token, key_id, content, current.rev)
-        : api.createKey(token, key_id, content),
-    );
-    return answer.kind === 'ok' ? { kind: 'arrived', key: answer.value } : failure(answer);
-  }
-  const { task_id } = change.task;
-  const fields = fieldsOf(change.task);
-  const now = await ask((token) => api.task(token, task_id));
-  if (now.kind === 'ok' && JSON.stringify(fieldsOf(now.value)) === JSON.stringify(fields))
-    return { kind: 'arrived', task: now.value };
-  if (now.kind !== 'ok' && !(now.kind === 'refused' && now.status === 404)) return failure(now);
-  const current = now.kind === 'ok' ? now.value : null;
-  if (!isBase(base, current && taskStamp(current)))
-    return conflict(
-      !current
-        ? `Task ${task_id} is no longer there for you.`
-        : base.on === 'nothing'
-          ? `There is a task ${task_id} already.`
-          : `Somebody else has changed task ${task_id} in the meantime.`,
-    );
-  const answer = await ask((token) =>
-    current ? api.editTask(token, task_id, fields, current.rev) : api.createTask(token, { task_id, ...fields }),
+/** Numbers what is to be sent: once given, an edit keeps its number, and later ones get higher ones. */
+async function stamped(user: UserDb): Promise<{ client: Client; edits: Edit[] }> {
+  return write(
+    user,
+    ['outbox', 'sync'],
+    async (tx) => {
+      const edits = nextToSend(await tx.objectStore('outbox').getAll());
+      const kept = await tx.objectStore('sync').get('client');
+      const client: Client = kept ?? { key: 'client', client_id: crypto.randomUUID(), given: 0, heard: 0 };
+      if (edits.length === 0) return { client, edits };
+      for (const edit of edits) {
+        if (edit.mid !== undefined) continue;
+        client.given += 1;
+        edit.mid = client.given;
+        await tx.objectStore('outbox').put(edit);
+      }
+      await tx.objectStore('sync').put(client);
+      return { client, edits };
+    },
+    // Two edits must never go under one number, whatever happens to the device.
+    'strict',
   );
-  return answer.kind === 'ok' ? { kind: 'arrived', task: answer.value } : failure(answer);
 }
 
-/** A key as it is kept, after the server has answered with this version of it. */
-export function withVersion(before: KeptKey | undefined, newest: KeyAnswer, true_at: number): KeptKey {
-  const { content: _, ...entry } = newest;
-  const versions = [entry, ...(before?.versions ?? []).filter(({ version }) => version !== newest.version)];
-  const last = (state: string) => versions.find((version) => version.state === state)?.version ?? null;
-  const row = {
-    key_id: newest.key_id,
-    published: last('published'),
-    draft: last('draft'),
-    edited_at: newest.edited_at,
-    tasks: before?.row.tasks ?? 0,
-  };
-  return { key_id: newest.key_id, row, newest, versions, true_at };
+const stampOf = (base: Base): string | null => (base.on === 'seen' ? base.stamp : null);
+
+function mutationOf({ mid = 0, change, base }: Edit): PushForm['mutations'][number] {
+  switch (change.kind) {
+    case 'key':
+      return { mid, name: 'key.save', args: { key_id: change.key_id, content: change.content, base: stampOf(base) } };
+    case 'task':
+      return { mid, name: 'task.save', args: { task: change.task, base: stampOf(base) } };
+    case 'correct': {
+      const { batch_id, items, reason } = change;
+      return { mid, name: 'correct', args: { batch_id, items, reason } };
+    }
+  }
 }
 
-async function settle({ user, now }: PushDeps, edit: Edit, outcome: Extract<Outcome, { kind: 'arrived' }>) {
-  const true_at = now();
+/** What became of each edit, written in one transaction with how far the answers are kept. */
+async function settle({ user }: PushDeps, edits: readonly Edit[], outcomes: readonly Outcome[]): Promise<void> {
   await write(
     user,
-    ['outbox', 'overlays', 'keys', 'tasks'],
+    ['outbox', 'overlays', 'sync', 'feeds'],
     async (tx) => {
-      await tx.objectStore('outbox').delete(edit.n);
-      const stamp = 'key' in outcome ? keyStamp(outcome.key) : taskStamp(outcome.task);
-      const later = (await tx.objectStore('outbox').getAll()).find(({ subject }) => subject === edit.subject);
-      if (later?.base.on === 'previous') await tx.objectStore('outbox').put({ ...later, base: seen(stamp) });
-      if ((await tx.objectStore('overlays').get(edit.subject))?.n === edit.n)
-        await tx.objectStore('overlays').delete(edit.subject);
-      if ('key' in outcome) {
-        const before = await tx.objectStore('keys').get(outcome.key.key_id);
-        await tx.objectStore('keys').put(withVersion(before, outcome.key, true_at));
-      } else await tx.objectStore('tasks').put({ ...outcome.task, true_at });
+      const client = await tx.objectStore('sync').get('client');
+      for (const outcome of outcomes) {
+        if (client && outcome.mid > client.heard) client.heard = outcome.mid;
+        const n = edits.find(({ mid }) => mid === outcome.mid)?.n;
+        // Thrown away by a person while it was on its way.
+        const edit = n === undefined ? undefined : await tx.objectStore('outbox').get(n);
+        if (!edit || edit.mid !== outcome.mid || edit.state.at !== 'waiting') continue;
+        if (outcome.status === 'rejected') {
+          const { code, detail } = outcome;
+          await tx.objectStore('outbox').put({ ...edit, state: { at: 'refused', code, detail } });
+          continue;
+        }
+        const { covers, stamp } = outcome;
+        await tx.objectStore('outbox').put({ ...edit, state: { at: 'answered', covers, stamp } });
+        const later = (await tx.objectStore('outbox').getAll()).find(
+          (one) => one.subject === edit.subject && one.n > edit.n && one.base.on === 'previous',
+        );
+        if (later) await tx.objectStore('outbox').put({ ...later, base: seen(stamp) });
+      }
+      if (client) await tx.objectStore('sync').put(client);
+      await dropCovered(tx);
     },
     'strict',
   );
 }
 
-async function park({ user }: PushDeps, edit: Edit, code: string, detail: string): Promise<void> {
-  await write(user, ['outbox'], async (tx) => {
-    const still = await tx.objectStore('outbox').get(edit.n);
-    if (still) await tx.objectStore('outbox').put({ ...still, state: { at: 'refused', code, detail } });
-  });
+/** No answer, nobody signed in, a server that is busy: all waits. */
+const isPassing = ({ status, code }: Refused): boolean =>
+  status >= 500 || [401, 404, 408, 423, 425, 429].includes(status) || code === 'PASSWORD_CHANGE_REQUIRED';
+
+/** The token of the moment may be another user's, who has just signed in: their name must not stand under these edits. */
+function askAs<T>({ session, userId }: PushDeps, question: (token: string) => Promise<Answer<T>>): Promise<Answer<T>> {
+  const nobody: Unreachable = { kind: 'unreachable', detail: 'another user is signed in', timed_out: false };
+  return session.ask(async (token) =>
+    (await session.identity())?.me.user_id === userId ? question(token) : (nobody as Answer<T>),
+  );
 }
 
 /**
- * Sends what may be sent, in order. One caller at a time on the device: the leader tab.
+ * Sends what may be sent, in order. Several may do so at once, a tab and the service worker: the server takes each edit once.
  * @returns null when nothing is left to send; else how long to wait at least, in ms (0: until there is a reason)
  */
 export async function pushOutbox(deps: PushDeps, signal: AbortSignal): Promise<number | null> {
   while (!signal.aborted) {
-    const edit = nextToSend(await deps.user.getAll('outbox'));
-    if (!edit) return null;
-    const outcome = await send(deps, edit);
-    if (outcome.kind === 'later') return outcome.after_ms ?? 0;
-    if (outcome.kind === 'refused') await park(deps, edit, outcome.code, outcome.detail);
-    else await settle(deps, edit, outcome);
+    const { client, edits } = await stamped(deps.user);
+    if (edits.length === 0) return null;
+    const { client_id, heard } = client;
+    const form = { client_id, heard, mutations: edits.map(mutationOf) };
+    const answer = await askAs(deps, (token) => deps.api.push(token, form));
+    if (answer.kind === 'unreachable') return 0;
+    if (answer.kind === 'ok') {
+      await settle(deps, edits, answer.value.outcomes);
+      continue;
+    }
+    if (isPassing(answer)) return answer.retry_after_ms ?? 0;
+    // None of them was taken, and none will be: a person must see it.
+    const { code, detail, status } = answer;
+    await settle(
+      deps,
+      edits,
+      edits.map(({ mid = 0 }) => ({ mid, status: 'rejected', code: code ?? `HTTP_${status}`, detail })),
+    );
   }
   return null;
 }

@@ -4,6 +4,18 @@
 
 export type CsvField = string | null;
 
+/** One line of such a file. */
+export const csvLine = (cells: readonly (string | number | null)[]): string => {
+  let line = '';
+  for (const cell of cells) {
+    if (line !== '') line += ',';
+    if (cell === null) line += '\\N';
+    else if (typeof cell === 'number') line += cell;
+    else line += cell.includes('"') ? `"${cell.replaceAll('"', '""')}"` : `"${cell}"`;
+  }
+  return `${line}\n`;
+};
+
 export class CsvError extends Error {
   override name = 'CsvError';
 }

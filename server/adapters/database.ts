@@ -232,6 +232,10 @@ export interface MarksTable {
   choices: string;
   doubtful: number;
   variant_doubtful: Flag;
+  /** what somebody may have to look at: see shared/scoring/notes.ts */
+  notes: string;
+  /** wrong values to be expected among those nobody is asked about */
+  risk: number;
 }
 /** A pure function of marks and key version: replaced whenever either changes. */
 export interface ResultsTable {
@@ -276,24 +280,46 @@ export interface EventsTable {
   data: string;
   at: number;
 }
+/** Append-only. What a page's corrections come to is shared/review.ts. */
 export interface CorrectionsTable {
   correction_id: string;
   batch_id: string;
   sheet_id: number;
   field: string;
+  /** null takes a decision back */
   value: string | null;
   previous: string | null;
   reason: string | null;
   user_id: string;
+  /** the person's, at that time */
+  role: string;
+  /** the outbox it came by */
+  client_id: string;
+  /** the newest correction of the page that the person had seen */
   base_rev: number;
+  /** counts the page's corrections */
   rev: number;
   created_at: number;
+}
+/** How far the outbox of one user on one device has been taken. */
+export interface SyncClientsTable {
+  client_id: string;
+  user_id: string;
+  last_mid: number;
+  seen_at: number;
+}
+/** What became of mutations whose answer may have been lost; JSON. Forgotten when the client has heard. */
+export interface SyncOutcomesTable {
+  client_id: string;
+  mid: number;
+  outcome: string;
 }
 export interface SequencesTable {
   scope: string;
   seq: number;
 }
-/** One row an entity, latest wins: a cold client pulls state, not history. */
+/** One row an entity, latest wins: a cold client pulls state, not history. The type `all` stands for everything in the
+ *  scope: whoever is behind it begins anew. */
 export interface ChangesTable {
   scope: string;
   entity_type: string;
@@ -341,6 +367,8 @@ export interface Schema {
   corrections: CorrectionsTable;
   sequences: SequencesTable;
   changes: ChangesTable;
+  sync_clients: SyncClientsTable;
+  sync_outcomes: SyncOutcomesTable;
   audit: AuditTable;
 }
 

@@ -2,6 +2,8 @@
 // pages are read side by side by processes, not by libvips.
 import sharp, { type Sharp } from 'sharp';
 import type { GrayImage } from '../../shared/omr/image.ts';
+import { pdfPage, pdfPages } from './pdf.ts';
+import { tiffPages } from './tiff-pages.ts';
 
 export type Decoded = { ok: true; image: GrayImage } | { ok: false; reason: string };
 
@@ -9,27 +11,62 @@ sharp.concurrency(1);
 sharp.cache(false);
 
 const MOST_PIXELS = 100_000_000;
+/** The largest page that people scan takes a second. */
+const PATIENCE_S = 60;
 
-/** Turns an image upright as its EXIF says and gives one channel of it. Throws only when this machine fails. */
-export const decodeGray = async (bytes: Buffer): Promise<Decoded> => {
+/** How many pages a file holds, from its directory alone. */
+export const countPages = async (
+  bytes: Buffer,
+): Promise<{ ok: true; pages: number } | { ok: false; reason: string }> => {
+  const format = formatOf(bytes);
+  if (format === 'PDF') {
+    const opened = await pdfPages(bytes);
+    return opened.ok && opened.pages === 0 ? { ok: false, reason: 'the PDF has no pages' } : opened;
+  }
+  if (format !== 'TIFF') return { ok: true, pages: 1 };
+  const pages = tiffPages(bytes);
+  if (!pages || pages.length === 0) return { ok: false, reason: 'the TIFF image is damaged or cut short (no pages)' };
+  return { ok: true, pages: pages.length };
+};
+
+/**
+ * Turns an image upright as its EXIF says and gives one channel of it. Throws only when this machine fails.
+ * @param page of a file that holds several, from 0; left out, such a file is refused, so that no page is passed over
+ */
+export const decodeGray = async (bytes: Buffer, page?: number): Promise<Decoded> => {
   if (bytes.length === 0) return { ok: false, reason: 'the file is empty' };
   const format = formatOf(bytes);
-  if (!format) return { ok: false, reason: 'not a JPEG, PNG, WebP or TIFF image' };
+  if (!format) return { ok: false, reason: unreadable(bytes) };
+  let image = 0;
+  if (format === 'PDF' || format === 'TIFF') {
+    const counted = await countPages(bytes);
+    if (!counted.ok) return counted;
+    if (page === undefined && counted.pages > 1) {
+      return { ok: false, reason: `a ${format} of ${counted.pages} pages: save each page as an image of its own` };
+    }
+    if ((page ?? 0) >= counted.pages)
+      return { ok: false, reason: `there is no page ${(page ?? 0) + 1} in the ${format}` };
+    if (format === 'PDF') return pdfPage(bytes, page ?? 0);
+    image = tiffPages(bytes)?.[page ?? 0] ?? 0;
+  } else if ((page ?? 0) > 0) return { ok: false, reason: `there is no page ${(page ?? 0) + 1} in the ${format}` };
   try {
     // A JPEG in which data ran out before the claimed size, or a part of them made no sense, is filled up with grey, and
     // that is a mere warning: a stretched page would be read as a blank one.
     if (format === 'JPEG') {
       try {
-        return await decodeAs(bytes, format, 'warning');
+        return await decodeAs(bytes, format, 'warning', image);
       } catch (error) {
         if (DATA_LOST.test(messageOf(error)) || MACHINE.test(messageOf(error))) throw error;
       }
     }
     // 'error' lets harmless warnings pass (a stray byte between markers) and stops at bytes that are missing or wrong
-    return await decodeAs(bytes, format, 'error');
+    return await decodeAs(bytes, format, 'error', image);
   } catch (error) {
     const message = messageOf(error);
     if (MACHINE.test(message)) throw new Error('decoding failed on this machine', { cause: error });
+    if (/timeout/i.test(message)) {
+      return { ok: false, reason: `the ${format} image takes longer than ${PATIENCE_S} s to decode` };
+    }
     const first = message.split('\n')[0]!.trim();
     return { ok: false, reason: `the ${format} image is damaged or cut short (${first})` };
   }
@@ -38,11 +75,13 @@ export const decodeGray = async (bytes: Buffer): Promise<Decoded> => {
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Throws what sharp throws. */
-const decodeAs = async (bytes: Buffer, format: Format, failOn: 'error' | 'warning'): Promise<Decoded> => {
+const decodeAs = async (bytes: Buffer, format: Format, failOn: 'error' | 'warning', page: number): Promise<Decoded> => {
   // A colour profile moves grey levels a little and costs twice the decoding: marks are measured against their paper.
-  const input = sharp(bytes, { failOn, limitInputPixels: false, sequentialRead: true, ignoreIcc: true });
+  const input = sharp(bytes, { failOn, limitInputPixels: false, sequentialRead: true, ignoreIcc: true, page });
+  input.timeout({ seconds: PATIENCE_S });
   const head = (format === 'JPEG' ? jpegHead(bytes) : null) ?? (await headOf(input));
   const { width, height } = head;
+  if (head.frames > 1) return { ok: false, reason: `a moving picture of ${head.frames} frames, not a page` };
   if (width * height > MOST_PIXELS) {
     return { ok: false, reason: `${width} × ${height} pixels: more than 100 megapixels` };
   }
@@ -67,12 +106,14 @@ interface Head {
   /** what its pixels are: one byte, three, or something to be converted first */
   kind: 'grey' | 'colour' | 'other';
   alpha: boolean;
+  /** of an animation; 1 for what stands still */
+  frames: number;
 }
 
 const headOf = async (input: Sharp): Promise<Head> => {
-  const { width, height, depth, space, hasAlpha } = await input.metadata();
+  const { width, height, depth, space, hasAlpha, format, pages = 1 } = await input.metadata();
   const kind = depth !== 'uchar' ? 'other' : space === 'b-w' ? 'grey' : space === 'srgb' ? 'colour' : 'other';
-  return { width, height, kind, alpha: hasAlpha };
+  return { width, height, kind, alpha: hasAlpha, frames: format === 'webp' ? pages : 1 };
 };
 
 /** Size and channels from the frame header (ISO/IEC 10918-1, B.2.2), without another pass through libvips; null when it
@@ -89,7 +130,7 @@ const jpegHead = (bytes: Buffer): Head | null => {
       if (bytes[at + 4] !== 8 || (channels !== 1 && channels !== 3)) return null;
       const [height, width] = [bytes.readUInt16BE(at + 5), bytes.readUInt16BE(at + 7)];
       // a height of 0 is told after the first scan
-      return height === 0 ? null : { width, height, kind: channels === 1 ? 'grey' : 'colour', alpha: false };
+      return height === 0 ? null : { width, height, kind: channels === 1 ? 'grey' : 'colour', alpha: false, frames: 1 };
     }
     // other segments hold their length; anything without one does not stand before the frame header
     if (marker < 0xc4 || (marker >= 0xd0 && marker <= 0xd9)) return null;
@@ -102,7 +143,10 @@ const jpegHead = (bytes: Buffer): Head | null => {
 const MACHINE =
   /out of memory|unable to allocate|cannot allocate|ENOMEM|EMFILE|too many open files|unable to create thread/i;
 
-type Format = 'JPEG' | 'PNG' | 'WebP' | 'TIFF';
+type Format = 'JPEG' | 'PNG' | 'WebP' | 'TIFF' | 'PDF';
+
+/** Readers of PDFs put up with so many bytes before its head. */
+const BEFORE_PDF = 1024;
 
 const formatOf = (bytes: Buffer): Format | null => {
   const starts = (...head: number[]): boolean => head.every((byte, i) => bytes[i] === byte);
@@ -112,7 +156,24 @@ const formatOf = (bytes: Buffer): Format | null => {
   // little- and big-endian, and both as BigTIFF
   if (starts(0x49, 0x49, 0x2a, 0) || starts(0x4d, 0x4d, 0, 0x2a)) return 'TIFF';
   if (starts(0x49, 0x49, 0x2b, 0) || starts(0x4d, 0x4d, 0, 0x2b)) return 'TIFF';
-  return null;
+  return bytes.subarray(0, BEFORE_PDF).includes('%PDF-') ? 'PDF' : null;
+};
+
+/** Other files that people take for scans, by how they begin. */
+const OTHERS: readonly (readonly [RegExp, string])[] = [
+  [/^....ftyp(heic|heix|mif1|msf1|hevc)/s, 'a HEIC photo'],
+  [/^....ftypavi[fs]/s, 'an AVIF image'],
+  [/^GIF8/, 'a GIF image'],
+  [/^BM/, 'a BMP image'],
+  [/^\s*<(\?xml|svg|!doctype|html)/i, 'a text with markup'],
+  [/^PK/, 'a ZIP'],
+];
+
+const unreadable = (bytes: Buffer): string => {
+  const head = bytes.toString('latin1', 0, 64);
+  const other = OTHERS.find(([begins]) => begins.test(head))?.[1];
+  const wanted = 'not a JPEG, PNG, WebP or TIFF image nor a PDF';
+  return other ? `${other}, ${wanted}` : wanted;
 };
 
 /** A JPEG of one channel; without the colour space sharp would write three. @param quality 1 to 100 */
@@ -120,4 +181,12 @@ export const encodeJpeg = ({ width, height, data }: GrayImage, quality: number):
   sharp(Buffer.from(data.buffer, data.byteOffset, data.byteLength), { raw: { width, height, channels: 1 } })
     .toColourspace('b-w')
     .jpeg({ quality })
+    .toBuffer();
+
+/** A page in colour with an SVG of its size drawn over it, as JPEG. */
+export const encodeOverlay = ({ width, height, data }: GrayImage, svg: string): Promise<Buffer> =>
+  sharp(Buffer.from(data.buffer, data.byteOffset, data.byteLength), { raw: { width, height, channels: 1 } })
+    .toColourspace('srgb')
+    .composite([{ input: Buffer.from(svg) }])
+    .jpeg({ quality: 85 })
     .toBuffer();

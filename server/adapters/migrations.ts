@@ -142,7 +142,8 @@ export const MIGRATIONS: readonly Migration[] = [
         ${table}`,
       `create table marks (
         sheet_id ${int} not null primary key, roll ${id}, variant ${id}, questions ${int} not null, choices ${text} not null,
-        doubtful ${int} not null, variant_doubtful ${int} not null) ${table}`,
+        doubtful ${int} not null, variant_doubtful ${int} not null, notes ${text} not null, risk ${real} not null)
+        ${table}`,
       `create table results (
         sheet_id ${int} not null primary key, batch_id ${id} not null, task_id ${id}, key_id ${id}, key_version ${int},
         roll ${id}, variant ${id}, score ${real}, max_score ${real}, correct ${int}, wrong ${int}, blank ${int},
@@ -161,9 +162,9 @@ export const MIGRATIONS: readonly Migration[] = [
         primary key (batch_id, seq)) ${keyed}`,
       `create table corrections (
         correction_id ${id} not null primary key, batch_id ${id} not null, sheet_id ${int} not null, field ${id} not null,
-        value ${text}, previous ${text}, reason ${text}, user_id ${id} not null, base_rev ${int} not null,
-        rev ${int} not null, created_at ${int} not null) ${table}`,
-      'create index corrections_sheet on corrections (sheet_id, created_at)',
+        value ${text}, previous ${text}, reason ${text}, user_id ${id} not null, role ${id} not null,
+        client_id ${id} not null, base_rev ${int} not null, rev ${int} not null, created_at ${int} not null) ${table}`,
+      'create unique index corrections_sheet on corrections (sheet_id, rev)',
       'create index corrections_batch on corrections (batch_id)',
 
       `create table sequences (scope ${id} not null primary key, seq ${int} not null) ${keyed}`,
@@ -171,6 +172,14 @@ export const MIGRATIONS: readonly Migration[] = [
         scope ${id} not null, entity_type ${id} not null, entity_id ${id} not null, seq ${int} not null,
         deleted ${int} not null, primary key (scope, entity_type, entity_id)) ${keyed}`,
       'create index changes_seq on changes (scope, seq)',
+      // There from the start, so that whoever changes the office finds a row to lock.
+      `insert into sequences (scope, seq) select 'office', 0 from (select 1 as one) as none
+        where not exists (select seq from sequences where scope = 'office')`,
+      `create table sync_clients (
+        client_id ${id} not null primary key, user_id ${id} not null, last_mid ${int} not null, seen_at ${int} not null)
+        ${keyed}`,
+      `create table sync_outcomes (
+        client_id ${id} not null, mid ${int} not null, outcome ${text} not null, primary key (client_id, mid)) ${table}`,
       `create table audit (
         seq ${int} not null primary key, at ${int} not null, user_id ${id}, device ${text}, action ${id} not null,
         subject ${id} not null, before_value ${text}, after_value ${text}, previous_hash ${id} not null,

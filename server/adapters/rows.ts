@@ -28,6 +28,8 @@ export const PRIMARY_KEYS: { readonly [K in keyof Schema]: readonly (keyof Schem
   corrections: ['correction_id'],
   sequences: ['scope'],
   changes: ['scope', 'entity_type', 'entity_id'],
+  sync_clients: ['client_id'],
+  sync_outcomes: ['client_id', 'mid'],
   audit: ['seq'],
 };
 

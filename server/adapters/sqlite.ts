@@ -29,6 +29,9 @@ const WRITE_WAIT_MS = 60_000;
 const READ_WAIT_MS = 10_000;
 /** Idle read connections kept open; more are opened while several results are streamed at the same time. */
 const IDLE_READERS = 4;
+const MOST_PREPARED = 200;
+/** Values in a statement that takes more than a moment. */
+const LONG_STATEMENT = 1000;
 /** One piece of a bulk load: about ten milliseconds of work between two looks at the event loop. */
 const LOAD_PIECE_BYTES = 128 * 1024;
 /** Rows in one insert of a bulk load; beyond this it gets no faster. */
@@ -56,6 +59,8 @@ async function whenFree<T>(attempt: () => T): Promise<T> {
 
 class SqliteConnection implements DatabaseConnection {
   readonly raw: Sqlite.Database;
+  /** Preparing a statement costs as much as running it; those of many rows differ with the number of rows. */
+  readonly #prepared = new Map<string, Sqlite.Statement<unknown[]>>();
 
   constructor(raw: Sqlite.Database) {
     this.raw = raw;
@@ -63,8 +68,13 @@ class SqliteConnection implements DatabaseConnection {
 
   // The methods are async so that what better-sqlite3 throws becomes a rejection.
   async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
-    const statement = this.raw.prepare<unknown[], R>(sql);
-    if (statement.reader) return { rows: statement.all(...parameters) };
+    let statement = this.#prepared.get(sql);
+    if (!statement) {
+      statement = this.raw.prepare<unknown[]>(sql);
+      if (this.#prepared.size >= MOST_PREPARED) this.#prepared.clear();
+      this.#prepared.set(sql, statement);
+    }
+    if (statement.reader) return { rows: statement.all(...parameters) as R[] };
     const { changes, lastInsertRowid } = statement.run(...parameters);
     return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
   }
@@ -252,7 +262,7 @@ export async function openSqlite(file: string): Promise<Database> {
           others.length === 0 ? 'nothing' : `update set ${others.map((c) => `"${c}" = excluded."${c}"`).join(', ')}`;
         const text = `insert into "${table}" (${names(columns)}) values ${values} on conflict (${names(key)}) do ${action}`;
         await tx.executeQuery(CompiledQuery.raw(text, parameters));
-        await nextTurn();
+        if (parameters.length > LONG_STATEMENT) await nextTurn();
       }
     },
 

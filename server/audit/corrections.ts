@@ -4,7 +4,8 @@ import type { CorrectionsTable, Database, Tx } from '../adapters/database.ts';
 import { audit, contentHash } from '../audit.ts';
 
 export function correctionHash(row: CorrectionsTable): string {
-  const { correction_id, batch_id, sheet_id, field, value, previous, reason, user_id, base_rev, rev, created_at } = row;
+  const { correction_id, batch_id, sheet_id, field, value, previous, reason, user_id, role, client_id } = row;
+  const { base_rev, rev, created_at } = row;
   return contentHash(
     JSON.stringify([
       correction_id,
@@ -15,6 +16,8 @@ export function correctionHash(row: CorrectionsTable): string {
       previous,
       reason,
       user_id,
+      role,
+      client_id,
       base_rev,
       rev,
       created_at,

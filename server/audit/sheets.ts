@@ -5,10 +5,14 @@ import { ENGINE_VERSION, readPage } from '../../shared/omr/read-page.ts';
 import type { KeyContent } from '../../shared/protocol/key.ts';
 import type { Reading } from '../../shared/protocol/reading.ts';
 import { ENDED } from '../../shared/protocol/stage.ts';
+import { applyCorrections, resultOf } from '../../shared/review.ts';
 import { marksOf, packValues } from '../../shared/scoring/marks.ts';
-import { scoreSheet } from '../../shared/scoring/score.ts';
+import { notesOf, packNotes, riskOf } from '../../shared/scoring/notes.ts';
+import { scorer, scoreSheet } from '../../shared/scoring/score.ts';
 import type { Template } from '../../shared/template/template.ts';
 import type { Database, PagesTable, ReadingsTable } from '../adapters/database.ts';
+import { correctionsOfSheets } from '../corrections/read.ts';
+import { suspicionsOf } from '../keys/rescore.ts';
 import type { Decoded } from '../pipeline/steps.ts';
 import type { Blobs } from '../uploads/blobs.ts';
 import { readEntry } from '../uploads/zip.ts';
@@ -121,9 +125,11 @@ async function checkSheet(
     key = keys.get(name) ?? null;
     if (key === null) return fault(`its result names answer key ${name}, which is not there or was never published`);
   }
-  const score = scoreSheet(reading, key);
-  const held = await isHeld(db, page);
-  const expected = { ...score, ...(held && score.unscored === null ? HELD : {}) };
+  const marks = marksOf(reading);
+  const corrections = (await correctionsOfSheets(db.sql, [sheet_id])).get(sheet_id) ?? [];
+  const final = applyCorrections({ marks, notes: notesOf(reading) }, corrections);
+  const held = (await suspicionsOf(db.sql, page.batch_id))(page);
+  const expected = resultOf(scorer(key).score(final.marks), { held, known_task: true }, final.void);
   for (const column of COUNTED) {
     if (result[column] !== expected[column])
       fault(`its ${column} is ${result[column]} in the results, and ${expected[column]} when it is scored again`);
@@ -136,7 +142,6 @@ async function checkSheet(
     );
   report.scored += 1;
 
-  const marks = marksOf(reading);
   const kept = await db.sql.selectFrom('marks').selectAll().where('sheet_id', '=', sheet_id).executeTakeFirst();
   if (!kept) fault('the marks it is scored by are missing');
   else if (
@@ -145,7 +150,9 @@ async function checkSheet(
     kept.roll !== marks.roll ||
     kept.variant !== marks.variant ||
     kept.doubtful !== marks.doubtful ||
-    kept.variant_doubtful !== Number(marks.variant_doubtful)
+    kept.variant_doubtful !== Number(marks.variant_doubtful) ||
+    kept.notes !== packNotes(notesOf(reading)) ||
+    kept.risk !== riskOf(reading)
   )
     fault('the marks it is scored by are not those of its reading');
 
@@ -155,7 +162,7 @@ async function checkSheet(
     .where('sheet_id', '=', sheet_id)
     .execute();
   const found = new Map(answers.map((answer) => [answer.question, answer]));
-  for (const { question, value, confidence, flags } of score.answers) {
+  for (const { question, value, confidence, flags } of scoreSheet(reading, key).answers) {
     const answer = found.get(question);
     found.delete(question);
     report.answers += 1;
@@ -169,22 +176,6 @@ async function checkSheet(
 }
 
 const COUNTED = ['roll', 'variant', 'score', 'max_score', 'correct', 'wrong', 'blank', 'multiple', 'doubtful'] as const;
-/** What is not told of a sheet that waits for a person, because it may have been scored by the wrong key. */
-const HELD = { score: null, max_score: null, correct: null, wrong: null, unscored: 'suspect-key' } as const;
-
-async function isHeld(db: Database, page: PagesTable): Promise<boolean> {
-  if (page.group_index === null) return false;
-  const group = await db.sql
-    .selectFrom('sheet_groups')
-    .select('suspicion')
-    .where('batch_id', '=', page.batch_id)
-    .where('group_index', '=', page.group_index)
-    .executeTakeFirst();
-  if (!group?.suspicion) return false;
-  const { whole_group, sheets } = JSON.parse(group.suspicion) as { whole_group: boolean; sheets: string[] };
-  return whole_group || sheets.includes(String(page.sheet_id));
-}
-
 async function publishedKey(db: Database, key_id: string, version: number): Promise<KeyContent | null> {
   const row = await db.sql
     .selectFrom('answer_keys')

@@ -80,6 +80,7 @@ export const ACCESS = {
   'POST /api/batches/uploads/:upload_id/seal': { who: SENDERS, uploadToken: true },
   'POST /api/batches/uploads/:upload_id/adopt': { who: KEYHOLDERS, object: 'adoption' },
   'DELETE /api/batches/uploads/:upload_id': { who: SENDERS },
+  'GET /api/events': { who: EVERYONE },
   'GET /api/batches': { who: EVERYONE },
   'GET /api/batches/:batch_id/status': { who: EVERYONE },
   'GET /api/batches/:batch_id/progress': { who: EVERYONE },
@@ -126,12 +127,19 @@ export const ACCESS = {
   'DELETE /api/users/:user_id/sessions': { who: EVERYONE },
   'DELETE /api/users/:user_id/sessions/:session_id': { who: EVERYONE },
   'GET /api/audit': { who: ADMINS },
+  'GET /api/sync/pull': { who: EVERYONE },
+  'POST /api/sync/push': { who: EXAMINERS },
   'GET /healthz': { who: 'public' },
   'GET /readyz': { who: 'public' },
 } as const satisfies Record<string, Row>;
 
 export type RouteKey = keyof typeof ACCESS;
 export const accessRow = (key: RouteKey): Row => ACCESS[key];
+
+/** What a mutation needs, as the routes that do the same one by one. */
+export const readsKeys = ({ role }: Pick<User, 'role'>): boolean => EXAMINERS.includes(role);
+export const reviews = readsKeys;
+export const keepsKeys = ({ role }: Pick<User, 'role'>): boolean => KEYHOLDERS.includes(role);
 
 /** What a route is about, and the path parameter that names it; null when it is about nothing that is anybody's. */
 export function objectOf(key: RouteKey): { kind: ObjectKind; parameter: string | null } | null {
@@ -168,6 +176,12 @@ export function visible(user: User) {
         : eb.or([own, eb('batches.centre_id', 'in', user.centres)]);
     return eb.and([whose, eb('batches.deleted_at', 'is', null)]);
   };
+}
+
+/** The same of a batch in hand; also of one in the bin, whose end its people are told of. */
+export function mayKnow(user: User, batch: { uploaded_by: string; centre_id: string | null }): boolean {
+  if (user.role === 'admin' || batch.uploaded_by === user.user_id) return true;
+  return user.role !== 'operator' && batch.centre_id !== null && user.centres.includes(batch.centre_id);
 }
 
 /** The uploads whose bytes a user may send, seal or take back. */

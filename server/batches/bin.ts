@@ -2,7 +2,7 @@
 import type { BatchesTable, Database, Tx, UploadsTable } from '../adapters/database.ts';
 import { audit, by } from '../audit.ts';
 import type { User } from '../auth/sessions.ts';
-import { scopeOf } from '../changes.ts';
+import { scopeOf, tellBatch } from '../changes.ts';
 import { refuse } from '../problem.ts';
 import type { Blobs } from '../uploads/blobs.ts';
 
@@ -14,8 +14,9 @@ export async function binBatch(db: Database, user: User, batch: BatchesTable): P
       .where('batch_id', '=', batch.batch_id)
       .where('deleted_at', 'is', null)
       .executeTakeFirst();
-    if (done.numUpdatedRows === 1n)
-      await audit(db, tx, { ...by(user), action: 'batch.delete', subject: `batch:${batch.batch_id}` });
+    if (done.numUpdatedRows !== 1n) return;
+    await audit(db, tx, { ...by(user), action: 'batch.delete', subject: `batch:${batch.batch_id}` });
+    await tellBatch(tx, batch.batch_id);
   });
 }
 
@@ -31,6 +32,7 @@ export async function restoreBatch(db: Database, user: User, batch: BatchesTable
     if (done.numUpdatedRows !== 1n)
       refuse('CONFLICT', `Batch ${batch.batch_id} is not in the bin, so there is nothing to restore.`);
     await audit(db, tx, { ...by(user), action: 'batch.restore', subject: `batch:${batch.batch_id}` });
+    await tellBatch(tx, batch.batch_id);
   });
 }
 
@@ -73,6 +75,7 @@ export async function purgeBatch(db: Database, blobs: Blobs, user: User, batch: 
         uploaded_by: batch.uploaded_by,
       },
     });
+    await tellBatch(tx, batch_id);
   });
   for (const { upload_id } of uploads) await blobs.remove(upload_id);
 }
@@ -116,6 +119,7 @@ export async function cancelUpload(db: Database, blobs: Blobs, user: User, uploa
       .where('batch_id', '=', batch_id)
       .execute();
     await audit(db, tx, { ...by(user), action: 'upload.delete', subject: `upload:${upload_id}` });
+    await tellBatch(tx, batch_id);
   });
   await blobs.remove(upload_id);
 }

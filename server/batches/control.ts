@@ -4,6 +4,7 @@ import type { BatchStatus } from '../../shared/protocol/stage.ts';
 import type { BatchesTable, Database, Tx } from '../adapters/database.ts';
 import { audit, by } from '../audit.ts';
 import type { User } from '../auth/sessions.ts';
+import { tellBatch } from '../changes.ts';
 import { refuse } from '../problem.ts';
 import { append, beginStage, type Logged, progressData } from '../progress/log.ts';
 import { hasEnded, move } from './life.ts';
@@ -50,6 +51,7 @@ export async function resumeBatch(db: Database, user: User, batch: BatchesTable)
       .set({ status: to, resume_status: null })
       .where('batch_id', '=', batch.batch_id)
       .execute();
+    await tellBatch(tx, batch.batch_id);
     await audit(db, tx, { ...by(user), action: 'batch.resume', subject: `batch:${batch.batch_id}` });
     return say(tx, batch, `Resumed by ${user.username}`);
   });

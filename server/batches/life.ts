@@ -1,6 +1,7 @@
 // The life of a batch: which state may follow which, and the one way to move.
 import { type BatchStatus, ENDED } from '../../shared/protocol/stage.ts';
 import type { Tx } from '../adapters/database.ts';
+import { tellBatch } from '../changes.ts';
 
 const NEXT: Record<BatchStatus, readonly BatchStatus[]> = {
   uploading: ['uploaded', 'failed', 'paused', 'cancelled'],
@@ -30,5 +31,7 @@ export async function move(tx: Tx, batchId: string, to: BatchStatus): Promise<bo
     .where('batch_id', '=', batchId)
     .where('status', 'in', from)
     .executeTakeFirst();
-  return moved.numUpdatedRows === 1n;
+  if (moved.numUpdatedRows !== 1n) return false;
+  await tellBatch(tx, batchId);
+  return true;
 }

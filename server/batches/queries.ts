@@ -15,9 +15,11 @@ import {
 import type { Reading } from '../../shared/protocol/reading.ts';
 import type { BatchStatus, Stage } from '../../shared/protocol/stage.ts';
 import { chunkCount } from '../../shared/protocol/upload.ts';
-import type { BatchesTable, Database } from '../adapters/database.ts';
+import type { BatchesTable, Database, SheetGroupsTable } from '../adapters/database.ts';
 import { visible } from '../auth/access.ts';
 import type { User } from '../auth/sessions.ts';
+import { finalAnswers } from '../corrections/answers.ts';
+import { correctionsOfSheets } from '../corrections/read.ts';
 import { createJudge } from '../keys/judge.ts';
 import { refuse } from '../problem.ts';
 import { iso } from '../progress/log.ts';
@@ -43,7 +45,7 @@ export async function findVisible(db: Database, user: User, batchId: string): Pr
   );
 }
 
-const row = (batch: BatchesTable, uploaded_by: string): BatchRow => ({
+export const batchRow = (batch: BatchesTable, uploaded_by: string): BatchRow => ({
   batch_id: batch.batch_id,
   name: batch.name,
   upload_type: batch.upload_type,
@@ -101,7 +103,7 @@ export async function listBatches(
     .offset((query.page - 1) * PAGE_SIZE)
     .execute();
   return {
-    items: found.map((batch) => row(batch, batch.username)),
+    items: found.map((batch) => batchRow(batch, batch.username)),
     total: Number(total),
     page: query.page,
     pages: Math.max(1, Math.ceil(Number(total) / PAGE_SIZE)),
@@ -125,7 +127,7 @@ export async function batchDetail(db: Database, batch: BatchesTable): Promise<Ba
   const began = batch.first_byte_at;
   const [started, ended] = [batch.processing_started_at, batch.processing_completed_at];
   return {
-    ...row(batch, who?.username ?? ''),
+    ...batchRow(batch, who?.username ?? ''),
     stage: batch.stage as Stage,
     message: batch.message,
     error_details: batch.error_details,
@@ -164,13 +166,18 @@ export async function listGroups(db: Database, batch: BatchesTable): Promise<Gro
     .where('batch_id', '=', batch.batch_id)
     .orderBy('group_index')
     .execute();
-  return groups.map(({ batch_id: _, group_index, suspicion, confirmed_key: __, ...group }) => ({
+  return groups.map((group) => groupRow(batch, group));
+}
+
+export function groupRow(batch: BatchesTable, row: SheetGroupsTable): GroupRow {
+  const { batch_id: _, group_index, suspicion, confirmed_key: __, ...group } = row;
+  return {
     ...group,
     group_id: groupId(batch, group_index),
     index: group_index,
     state: group.state as GroupRow['state'],
     suspicion: suspicion === null ? null : (JSON.parse(suspicion) as { message: string }).message,
-  }));
+  };
 }
 
 /** Pages that are sheets, or may be: covers and blank pages are not. */
@@ -289,7 +296,9 @@ export async function sheetDetail(db: Database, batch: BatchesTable, sheetId: st
     .orderBy('question')
     .execute();
   const { key_id, key_version, ...columns } = sheet;
-  const judged = await createJudge(db)(sheet, answers);
+  const corrections = (await correctionsOfSheets(db.sql, [page.sheet_id])).get(page.sheet_id) ?? [];
+  const final = finalAnswers(answers, corrections);
+  const judged = await createJudge(db)(sheet, final);
   return {
     ...sheetRow(batch, columns),
     key_version,
@@ -297,11 +306,7 @@ export async function sheetDetail(db: Database, batch: BatchesTable, sheetId: st
     image_sha256: reading?.image_sha256 ?? null,
     engine_version: reading?.engine_version ?? null,
     reading: reading ? (JSON.parse(reading.content) as Reading) : null,
-    answers: answers.map(({ value, confidence, flags }, i) => ({
-      value,
-      confidence,
-      flags: (flags ? flags.split(' ') : []) as SheetDetail['answers'][number]['flags'],
-      ...judged[i]!,
-    })),
+    answers: final.map((answer, i) => ({ ...answer, ...judged[i]! })),
+    corrections,
   };
 }

@@ -1,45 +1,84 @@
 // Readings as a table: one row a page, the template's labels as columns, what a person should look at in words.
 import { stringify } from 'csv-stringify/sync';
 import type { KeyContent } from '../../shared/protocol/key.ts';
-import type { Reading } from '../../shared/protocol/reading.ts';
+import type { FieldReading, Reading, SheetReading } from '../../shared/protocol/reading.ts';
 import { scoreSheet } from '../../shared/scoring/score.ts';
+import { withJoined } from '../../shared/template/joined.ts';
+import { labelsOf, type Template } from '../../shared/template/template.ts';
 
 export type ReadFile = { file: string } & ({ ok: true; reading: Reading } | { ok: false; reason: string });
 
 const FIRST = ['file', 'kind', 'reason', 'template', 'orientation', 'task_id', 'flags', 'confidence', 'review'];
 const SCORES = ['score', 'max_score', 'correct', 'wrong', 'blank', 'multiple', 'unscored'] as const;
 
-/** CSV with a header line. `confidence` is the lowest of the sheet's fields, `review` lists the flagged ones. */
-export const toCsv = (files: readonly ReadFile[], key: KeyContent | null): string => {
-  const columns = [...FIRST, ...(key ? SCORES : []), ...labelsOf(files)];
-  const rows = files.map((file) => rowOf(file, key));
-  return stringify(rows, { header: true, columns, record_delimiter: 'windows' });
-};
-
-/** One JSON object a page. */
-export const toJsonLine = (file: ReadFile, key: KeyContent | null): string => {
-  const scored = key && file.ok && file.reading.kind === 'sheet' ? { score: scoreSheet(file.reading, key) } : {};
-  return `${JSON.stringify({ ...file, ...scored })}\n`;
-};
-
-/** Labels of all templates met, those of the largest first: questions stay in their order. */
-const labelsOf = (files: readonly ReadFile[]): string[] => {
-  const lists = new Map<string, string[]>();
-  for (const file of files) {
-    if (!file.ok || file.reading.kind !== 'sheet') continue;
-    const { template_id, template_version, fields } = file.reading;
-    const name = `${template_id}@${template_version}`;
-    if (!lists.has(name)) lists.set(name, [...fields.map(({ label }) => label)]);
-  }
-  return [...new Set([...lists.values()].sort((a, b) => b.length - a.length).flat())];
-};
-
 type Cell = string | number | null;
+type Row = Record<string, Cell>;
 
-const rowOf = (file: ReadFile, key: KeyContent | null): Record<string, Cell> => {
-  if (!file.ok) return { file: file.file, kind: 'failed', reason: file.reason };
+export interface Table {
+  add(file: ReadFile): void;
+  /** CSV with a header line */
+  csv(): string;
+}
+
+/** `confidence` is the lowest of a sheet's fields, `review` lists the flagged ones. Keeps the rows, not the readings. */
+export const tableOf = (templates: readonly Template[], key: KeyContent | null): Table => {
+  const rows: Row[] = [];
+  // labels of all templates met, those of the largest first: questions stay in their order
+  const met = new Map<string, string[]>();
+  return {
+    add(file) {
+      if (!file.ok) {
+        rows.push({ file: file.file, kind: 'failed', reason: file.reason });
+        return;
+      }
+      const { reading } = file;
+      const template = reading.kind === 'sheet' ? templateOf(templates, reading) : undefined;
+      const fields = reading.kind === 'sheet' ? fieldsOf(reading, template) : [];
+      if (reading.kind === 'sheet') {
+        const name = `${reading.template_id}@${reading.template_version}`;
+        if (!met.has(name))
+          met.set(
+            name,
+            fields.map(({ label }) => label),
+          );
+      }
+      rows.push(rowOf(file.file, reading, fields, template, key));
+    },
+    csv() {
+      const labels = [...new Set([...met.values()].sort((a, b) => b.length - a.length).flat())];
+      const columns = [...FIRST, ...(key ? SCORES : []), ...labels];
+      return stringify(rows, { header: true, columns, record_delimiter: 'windows' });
+    },
+  };
+};
+
+/** One JSON object a page. `joined` has the values that the template makes of several fields. */
+export const toJsonLine = (file: ReadFile, templates: readonly Template[], key: KeyContent | null): string => {
+  if (!file.ok || file.reading.kind !== 'sheet') return `${JSON.stringify(file)}\n`;
   const { reading } = file;
-  const row: Record<string, Cell> = { file: file.file, kind: reading.kind, flags: reading.flags.join(' ') };
+  const template = templateOf(templates, reading);
+  const fields = fieldsOf(reading, template);
+  const joined = template?.joined?.length
+    ? { joined: fields.filter(({ label }) => template.joined!.some((one) => one.label === label)) }
+    : {};
+  const score = key ? { score: scoreSheet({ ...reading, fields }, key) } : {};
+  return `${JSON.stringify({ ...file, ...joined, ...score })}\n`;
+};
+
+const templateOf = (templates: readonly Template[], reading: SheetReading): Template | undefined =>
+  templates.find(({ id, version }) => id === reading.template_id && version === reading.template_version);
+
+const fieldsOf = ({ fields }: SheetReading, template: Template | undefined): FieldReading[] =>
+  template ? withJoined(template, fields) : fields;
+
+const rowOf = (
+  file: string,
+  reading: Reading,
+  fields: readonly FieldReading[],
+  template: Template | undefined,
+  key: KeyContent | null,
+): Row => {
+  const row: Row = { file, kind: reading.kind, flags: reading.flags.join(' ') };
   switch (reading.kind) {
     case 'blank':
       return row;
@@ -57,11 +96,31 @@ const rowOf = (file: ReadFile, key: KeyContent | null): Record<string, Cell> => 
         .map(({ label, flags }) => `${label}:${flags.join('+')}`)
         .join(' ');
       if (key) {
-        const score = scoreSheet(reading, key);
+        const score = scoreSheet({ ...reading, fields: [...fields] }, key);
         for (const name of SCORES) row[name] = score[name];
       }
-      for (const { label, value } of reading.fields) row[label] = value;
+      const empty = template ? emptyValues(template) : new Map<string, string>();
+      for (const { label, value, flags } of fields) {
+        // what is doubtful is not said to be empty
+        row[label] = value === '' && !flags.includes('doubtful') ? (empty.get(label) ?? '') : value;
+      }
       return row;
     }
   }
+};
+
+const known = new WeakMap<Template, Map<string, string>>();
+
+/** What a template writes where nothing is marked, by label. */
+const emptyValues = (template: Template): Map<string, string> => {
+  let values = known.get(template);
+  if (!values) {
+    values = new Map();
+    for (const block of template.fields) {
+      if (block.type === 'grid' || block.empty === undefined) continue;
+      for (const label of block.type === 'placed' ? [block.label] : labelsOf(block)) values.set(label, block.empty);
+    }
+    known.set(template, values);
+  }
+  return values;
 };

@@ -1,12 +1,18 @@
+import { execFile } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import yazl from 'yazl';
+import { pdfOf, tiffOf } from '../../e2e/support/documents.ts';
+import { ROOT } from '../../e2e/support/places.ts';
+import { drawSheet } from '../../shared/corpus/draw.ts';
+import { BUILT_IN } from '../../shared/template/built-in.ts';
+import { encodeJpeg } from '../adapters/decode.ts';
 import { parseCsv } from './csv.ts';
-import { omr } from './omr.ts';
 
 let folder = '';
 beforeAll(async () => {
@@ -14,18 +20,14 @@ beforeAll(async () => {
 });
 afterAll(() => fs.rm(folder, { recursive: true, force: true }));
 
-const run = async (...args: string[]) => {
-  let [out, err] = ['', ''];
-  const code = await omr(args, {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
+/** The built command, as `npm run omr` runs it. */
+const run = (...args: string[]): Promise<{ code: number; out: string; err: string }> =>
+  new Promise((resolve) => {
+    const command = path.join(ROOT, 'dist', 'server', 'cli', 'omr.js');
+    const child = execFile(process.execPath, [command, ...args], { maxBuffer: 2 ** 28 }, (_, out, err) => {
+      resolve({ code: child.exitCode ?? -1, out, err });
+    });
   });
-  return { code, out, err };
-};
 
 interface Truth {
   file: string;
@@ -110,13 +112,143 @@ test('--json gives one object a page, covers and missing files among them', asyn
   expect(none).toEqual({ file: missing, ok: false, reason: 'there is no such file' });
 });
 
-test('a template file of one’s own is used, and a wrong one is told field by field', async () => {
-  const own = path.join(folder, 'own.json');
-  await fs.writeFile(own, JSON.stringify({ id: 'own', version: 0, kind: 'sheet', fields: [] }));
-  const { code, err } = await run('read', '--template', own, folder);
-  expect(code).toBe(2);
-  expect(err).toContain('version: versions count from 1');
-  expect(err).toContain('page: ');
+describe('files of several pages', () => {
+  const sheets = BUILT_IN.slice(0, 3).map((template, i) => ({
+    template,
+    roll: String(20000000 + i),
+    image: drawSheet(template, { roll: String(20000000 + i), variant: 'A', answers: ['A', 'B'], seed: i }, 150),
+  }));
+  const rolls = (csv: string) =>
+    parseCsv(csv).map(({ file, template, roll }) => [path.basename(file!), template, roll]);
+
+  test('each page of a PDF and of a TIFF is a row', async () => {
+    const pages = await Promise.all(sheets.map(async ({ image }) => ({ ...image, jpeg: await encodeJpeg(image, 85) })));
+    const out = path.join(folder, 'several');
+    await fs.mkdir(out);
+    await fs.writeFile(path.join(out, 'one.pdf'), pdfOf(pages.slice(0, 1)));
+    await fs.writeFile(path.join(out, 'three.pdf'), pdfOf(pages));
+    await fs.writeFile(path.join(out, 'three.tif'), tiffOf(sheets.map(({ image }) => image)));
+    const { code, out: csv, err } = await run('read', out);
+    expect([code, err]).toEqual([0, '']);
+    const row = (file: string, i: number) => [file, `${sheets[i]!.template.id}@1`, sheets[i]!.roll];
+    expect(rolls(csv)).toEqual([
+      row('one.pdf', 0),
+      ...[0, 1, 2].map((i) => row(`three.pdf#${i + 1}`, i)),
+      ...[0, 1, 2].map((i) => row(`three.tif#${i + 1}`, i)),
+    ]);
+  });
+});
+
+test('overlay draws what was seen over the page, in colour and in shapes', async () => {
+  const [template] = BUILT_IN;
+  const image = drawSheet(template!, { roll: '12345678', variant: 'A', answers: ['B', 'A|C'], seed: 1 }, 150);
+  const file = path.join(folder, 'seen.jpg');
+  await fs.writeFile(file, await encodeJpeg(image, 90));
+  const out = path.join(folder, 'overlays');
+  const { code, err } = await run('overlay', '--out', out, file, path.join(folder, 'missing.png'));
+  expect(code).toBe(1);
+  expect(err).toContain('missing.png: there is no such file');
+  expect(await fs.readdir(out)).toEqual(['0001-seen.jpg']);
+  const { data, info } = await sharp(path.join(out, '0001-seen.jpg')).raw().toBuffer({ resolveWithObject: true });
+  expect([info.width, info.height, info.channels]).toEqual([image.width, image.height, 3]);
+  // colour lies where a bubble is, and nowhere on the paper between
+  const coloured = (xMm: number, yMm: number, sideMm: number): number => {
+    const scale = image.width / template!.page.width;
+    let count = 0;
+    for (let y = Math.round((yMm - sideMm / 2) * scale); y < (yMm + sideMm / 2) * scale; y++) {
+      for (let x = Math.round((xMm - sideMm / 2) * scale); x < (xMm + sideMm / 2) * scale; x++) {
+        const at = (y * info.width + x) * 3;
+        if (Math.max(data[at]!, data[at + 1]!, data[at + 2]!) - Math.min(data[at]!, data[at + 1]!, data[at + 2]!) > 50)
+          count++;
+      }
+    }
+    return count;
+  };
+  const block = template!.fields.find((one) => one.type === 'choice' && one.labels === 'q1..20')!;
+  const [x, y] = block.type === 'choice' ? block.origin : [0, 0];
+  const [marked, unmarked, paper] = [coloured(x + 8, y, 6), coloured(x, y, 6), coloured(20, 90, 6)];
+  expect(paper).toBe(0);
+  expect(unmarked).toBeGreaterThan(20);
+  expect(marked).toBeGreaterThan(1.5 * unmarked);
+});
+
+describe('templates', () => {
+  test('an OMRChecker folder is read, and its joined and empty values are columns', async () => {
+    const form = path.join(folder, 'their form');
+    await fs.mkdir(form);
+    // our own sheet in their words, at 10 pixels a millimetre
+    const template = {
+      pageDimensions: [2100, 2970],
+      bubbleDimensions: [50, 50],
+      preProcessors: [{ name: 'MedianBlur', options: { kSize: 3 } }],
+      customLabels: { Roll: ['d1..8'] },
+      fieldBlocks: {
+        Roll: {
+          fieldType: 'QTYPE_INT',
+          origin: [1087, 347],
+          bubblesGap: 53,
+          labelsGap: 56,
+          fieldLabels: ['d1..8'],
+          bubbleDimensions: [46, 46],
+        },
+        Q: {
+          fieldType: 'QTYPE_MCQ5',
+          origin: [415, 995],
+          bubblesGap: 80,
+          labelsGap: 90,
+          fieldLabels: ['q1..20'],
+          emptyValue: 'none',
+        },
+        R: { fieldType: 'QTYPE_MCQ5', origin: [1265, 995], bubblesGap: 80, labelsGap: 90, fieldLabels: ['q21..40'] },
+      },
+    };
+    await fs.writeFile(path.join(form, 'template.json'), `\uFEFF${JSON.stringify(template)}`);
+    const file = path.join(folder, 'theirs.jpg');
+    const answers = ['B', '', 'A|C', ...Array.from({ length: 37 }, () => 'D')];
+    const image = drawSheet(BUILT_IN[0]!, { roll: '90817263', variant: '', answers, seed: 4 }, 200);
+    await fs.writeFile(file, await encodeJpeg(image, 90));
+    const { code, out, err } = await run('read', '--template', form, file);
+    expect(err).toBe(`omr: ${form}: preProcessors.0: MedianBlur has no effect, the engine needs none\n`);
+    expect(code).toBe(0);
+    expect(parseCsv(out)[0]).toMatchObject({ Roll: '90817263', d3: '8', q1: 'B', q2: 'none', q3: 'A|C', q40: 'D' });
+
+    const json = await run('read', '--json', '--template', path.join(form, 'template.json'), file);
+    const line = JSON.parse(json.out) as { reading: { fields: { label: string; value: string }[] }; joined: unknown };
+    expect(line.joined).toEqual([expect.objectContaining({ label: 'Roll', value: '90817263' })]);
+    expect(line.reading.fields.find(({ label }) => label === 'q2')).toMatchObject({ value: '' });
+
+    Object.assign(template.fieldBlocks.Q, { fieldType: 'QTYPE_MCQ9' });
+    await fs.writeFile(path.join(form, 'template.json'), JSON.stringify(template));
+    const wrong = await run('read', '--template', form, file);
+    expect(wrong.code).toBe(2);
+    expect(wrong.err).toContain('fieldBlocks.Q.fieldType: QTYPE_MCQ9 is not one of');
+  });
+
+  test('a template file of one’s own is used, and a wrong one is told field by field', async () => {
+    const own = path.join(folder, 'own.json');
+    await fs.writeFile(own, JSON.stringify({ id: 'own', version: 0, kind: 'sheet', fields: [] }));
+    const { code, err } = await run('read', '--template', own, folder);
+    expect(code).toBe(2);
+    expect(err).toContain('version: versions count from 1');
+    expect(err).toContain('page: ');
+  });
+});
+
+test('[P2] what cannot be opened is named, and what can is read', async () => {
+  const out = path.join(folder, 'odd');
+  await fs.mkdir(out);
+  await fs.writeFile(path.join(out, 'a.png'), 'no picture');
+  await fs.writeFile(path.join(out, 'b.zip'), 'no archive');
+  await fs.writeFile(path.join(out, 'c.tif'), '');
+  const csv = path.join(folder, 'odd.csv');
+  const { code, err } = await run('read', '--out', csv, out, '/dev/null', path.join(folder, 'none'));
+  expect(code).toBe(1);
+  const rows = parseCsv(await fs.readFile(csv, 'utf8'));
+  expect(rows.map(({ file, kind }) => [path.basename(file!), kind])).toEqual(
+    ['a.png', 'b.zip', 'c.tif', 'null', 'none'].map((name) => [name, 'failed']),
+  );
+  expect(err.trim().split('\n')).toEqual(rows.map(({ file, reason }) => `omr: ${file}: ${reason}`));
+  expect((await fs.readdir(folder)).filter((name) => name.endsWith('.part'))).toEqual([]);
 });
 
 test.each([
@@ -128,6 +260,8 @@ test.each([
   [['draw', '--template', 'sheaf-40'], 2],
   [['draw', '--template', 'sheaf-40', '--out', 'x', '--count', '-1'], 2],
   [['paint'], 2],
+  [['overlay', 'x.jpg'], 2],
+  [['read', '--out', '/nowhere/x.csv', 'x.jpg'], 2],
 ])('%j exits with %i', async (args, code) => {
   expect((await run(...args)).code).toBe(code);
 });

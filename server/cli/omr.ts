@@ -1,31 +1,36 @@
-// The reading engine on the command line: `read` turns images, folders and ZIPs into a table, `draw` writes sheets with
-// known answers. Parses arguments, calls, prints; every bad file is named and the rest still read.
+// The reading engine on the command line: `read` turns images, PDFs, folders and ZIPs into a table, `overlay` shows on
+// each page what was seen, `draw` writes sheets with known answers. Every bad file is named and the rest still read.
+import { realpathSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import * as v from 'valibot';
-import { drawCover, drawSheet } from '../../shared/corpus/draw.ts';
-import { randomContent } from '../../shared/corpus/sample.ts';
+import type { GrayImage } from '../../shared/omr/image.ts';
 import { readPage } from '../../shared/omr/read-page.ts';
-import { KeyContent } from '../../shared/protocol/key.ts';
-import { BUILT_IN, builtIn, COVER } from '../../shared/template/built-in.ts';
-import { parseTemplate, type Template } from '../../shared/template/template.ts';
-import { decodeGray, encodeJpeg } from '../adapters/decode.ts';
+import type { Reading } from '../../shared/protocol/reading.ts';
+import { BUILT_IN, COVER } from '../../shared/template/built-in.ts';
+import type { Template } from '../../shared/template/template.ts';
+import { encodeOverlay } from '../adapters/decode.ts';
+import { draw } from './omr-draw.ts';
+import { Mistake } from './omr-mistake.ts';
+import { overlaySvg } from './omr-overlay.ts';
 import { pagesOf } from './omr-pages.ts';
-import { type ReadFile, toCsv, toJsonLine } from './omr-table.ts';
+import { tableOf, toJsonLine } from './omr-table.ts';
+import { loadKey, loadTemplate } from './omr-template.ts';
 
 const USAGE = `Usage:
-  npm run -s omr -- read [--template FILE.json|ID] [--key KEY.json] [--out FILE.csv] [--json] PATHS…
-      Reads images, folders and ZIPs: a CSV row (with --json a JSON line) for each page.
-      Without --template every built-in sheet is tried: ${BUILT_IN.map(({ id }) => id).join(', ')}.
-  npm run -s omr -- draw --template FILE.json|ID --out FOLDER [--count N] [--seed S] [--dpi D] [--blank]
+  npm run -s omr -- read [--template T] [--key KEY.json] [--out FILE] [--json] PATHS…
+      Reads images (JPEG, PNG, WebP, TIFF), PDFs, folders and ZIPs: a CSV row, with --json a JSON line, for each page.
+      --key adds scores. --out writes a file, whole or not at all, instead of the output.
+  npm run -s omr -- overlay [--template T] --out FOLDER PATHS…
+      Writes each page as JPEG with what was seen drawn on it: the outline that was found, every bubble and how dark it
+      is, what counts as marked (a cross), and what a person should look at (a frame with its flags).
+  npm run -s omr -- draw --template T --out FOLDER [--count N] [--seed S] [--dpi D] [--blank]
       Writes sheets as JPEG, filled from the seed unless --blank, and truth.json with what they hold.
+T is a template file, a folder with OMRChecker's template.json, or the id of a built-in one, and may be given several
+times: ${[...BUILT_IN, COVER].map(({ id }) => id).join(', ')}. Without it every built-in sheet is tried.
 Exit code: 0 all well, 1 some files could not be read, 2 the command itself is wrong.
 `;
-
-/** A mistake in the command line or in a file it names, told without a stack. */
-class Mistake extends Error {}
 
 export interface Console {
   out(text: string): void;
@@ -36,13 +41,25 @@ export interface Console {
 export const omr = async (args: readonly string[], console: Console): Promise<number> => {
   try {
     const [command, ...rest] = args;
-    if (command === 'read') return await read(rest, console);
-    if (command === 'draw') return await draw(rest, console);
-    if (command === undefined || command === '--help' || command === 'help') {
-      console.out(USAGE);
-      return command === undefined ? 2 : 0;
+    switch (command) {
+      case 'read':
+        return await read(rest, console);
+      case 'overlay':
+        return await overlay(rest, console);
+      case 'draw':
+        console.err(`omr: ${await draw(rest)}\n`);
+        return 0;
+      case 'help':
+      case '--help':
+      case '-h':
+        console.out(USAGE);
+        return 0;
+      case undefined:
+        console.err(USAGE);
+        return 2;
+      default:
+        throw new Mistake(`unknown command ${command}`);
     }
-    throw new Mistake(`unknown command ${command}`);
   } catch (error) {
     const parseError = error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
     if (!(error instanceof Mistake) && !parseError) throw error;
@@ -56,132 +73,130 @@ const read = async (args: string[], console: Console): Promise<number> => {
     args,
     allowPositionals: true,
     options: {
-      template: { type: 'string' },
+      template: { type: 'string', multiple: true },
       key: { type: 'string' },
       out: { type: 'string' },
       json: { type: 'boolean', default: false },
     },
   });
-  if (positionals.length === 0) throw new Mistake('name the images, folders or ZIPs to read');
-  const templates = values.template === undefined ? BUILT_IN : [await loadTemplate(values.template)];
+  const templates = await templatesNamed(values.template, console);
   const key = values.key === undefined ? null : await loadKey(values.key);
+  const target = await openTarget(values.out, console);
+  const table = tableOf(templates, key);
+  try {
+    const code = await readAll(positionals, templates, console, async (page) => {
+      const file = page.ok
+        ? { file: page.name, ok: true as const, reading: page.reading }
+        : { file: page.name, ok: false as const, reason: page.reason };
+      if (values.json) await target.write(toJsonLine(file, templates, key));
+      else table.add(file);
+    });
+    if (!values.json) await target.write(table.csv());
+    await target.keep();
+    return code;
+  } finally {
+    await target.close();
+  }
+};
 
-  const files: ReadFile[] = [];
+const overlay = async (args: string[], console: Console): Promise<number> => {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { template: { type: 'string', multiple: true }, out: { type: 'string' } },
+  });
+  if (values.out === undefined) throw new Mistake('--out is missing: name the folder for the pages');
+  const folder = values.out;
+  const templates = await templatesNamed(values.template, console);
+  await fs.mkdir(folder, { recursive: true });
+  let count = 0;
+  const code = await readAll(positionals, templates, console, async (page) => {
+    // numbered in the order of the rows of `read`, so that equal names in two folders stay apart
+    const number = String(++count).padStart(4, '0');
+    if (!page.ok) return;
+    const { image, reading, name } = page;
+    const drawn = await encodeOverlay(image, overlaySvg(image, reading, templates));
+    const own = path
+      .basename(name)
+      .replace(/\.(jpe?g|png|tiff?|webp)$/i, '')
+      .replace(/[^\p{L}\p{N}._#-]+/gu, '_');
+    await fs.writeFile(path.join(folder, `${number}-${own}.jpg`), drawn);
+  });
+  console.err(`omr: ${count} page${count === 1 ? '' : 's'}, drawn into ${folder}\n`);
+  return code;
+};
+
+const templatesNamed = async (names: readonly string[] | undefined, console: Console): Promise<readonly Template[]> => {
+  if (!names) return BUILT_IN;
+  const templates: Template[] = [];
+  for (const name of names) {
+    const { template, notes } = await loadTemplate(name);
+    for (const note of notes) console.err(`omr: ${name}: ${note}\n`);
+    templates.push(template);
+  }
+  return templates;
+};
+
+type ReadImage = { name: string } & ({ ok: true; image: GrayImage; reading: Reading } | { ok: false; reason: string });
+
+/** Reads page after page, names those that cannot be read, and resolves to the exit code. */
+const readAll = async (
+  paths: readonly string[],
+  templates: readonly Template[],
+  console: Console,
+  each: (page: ReadImage) => Promise<void>,
+): Promise<number> => {
+  if (paths.length === 0) throw new Mistake('name the images, PDFs, folders or ZIPs to read');
   let [bad, passedOver] = [0, 0];
-  const pages = pagesOf(positionals, () => {
+  const pages = pagesOf(paths, () => {
     passedOver++;
   });
-  const lines: string[] = [];
   for await (const page of pages) {
-    const decoded = page.ok ? await decodeGray(page.bytes) : page;
-    const file: ReadFile = decoded.ok
-      ? { file: page.name, ok: true, reading: readPage(decoded.image, templates) }
-      : { file: page.name, ok: false, reason: decoded.reason };
-    if (!file.ok) {
-      bad++;
-      console.err(`omr: ${file.file}: ${file.reason}\n`);
+    if (page.ok) {
+      await each({ ...page, reading: readPage(page.image, templates) });
+      continue;
     }
-    if (!values.json) files.push(file);
-    else if (values.out === undefined) console.out(toJsonLine(file, key));
-    else lines.push(toJsonLine(file, key));
+    bad++;
+    console.err(`omr: ${page.name}: ${page.reason}\n`);
+    await each(page);
   }
-  if (!values.json) lines.push(toCsv(files, key));
-  if (values.out === undefined) console.out(lines.join(''));
-  else await writeWhole(values.out, lines.join(''));
   if (passedOver > 0) console.err(`omr: ${passedOver} other file${passedOver === 1 ? '' : 's'} passed over\n`);
   return bad > 0 ? 1 : 0;
 };
 
-const draw = async (args: string[], console: Console): Promise<number> => {
-  const { values } = parseArgs({
-    args,
-    options: {
-      template: { type: 'string' },
-      out: { type: 'string' },
-      count: { type: 'string', default: '1' },
-      seed: { type: 'string', default: '1' },
-      dpi: { type: 'string', default: '200' },
-      blank: { type: 'boolean', default: false },
+interface Target {
+  write(text: string): Promise<void>;
+  /** Gives the file its name. */
+  keep(): Promise<void>;
+  /** Leaves nothing behind that was not kept. */
+  close(): Promise<void>;
+}
+
+/** The output, or a file that has its name only once it is whole. */
+const openTarget = async (name: string | undefined, console: Console): Promise<Target> => {
+  const nothing = async (): Promise<void> => undefined;
+  if (name === undefined) return { write: async (text) => console.out(text), keep: nothing, close: nothing };
+  const draft = `${name}.${process.pid}.part`;
+  const file = await fs.open(draft, 'w').catch((error: Error) => {
+    throw new Mistake(`${name} cannot be written: ${error.message}`);
+  });
+  let kept = false;
+  return {
+    write: async (text) => {
+      await file.write(text);
     },
-  });
-  if (values.template === undefined) throw new Mistake('--template is missing');
-  if (values.out === undefined) throw new Mistake('--out is missing');
-  const template = await loadTemplate(values.template);
-  const count = wholeNumber('count', values.count, 1, 100_000);
-  const seed = wholeNumber('seed', values.seed, 0, 2 ** 31);
-  const dpi = wholeNumber('dpi', values.dpi, 50, 600);
-  await fs.mkdir(values.out, { recursive: true });
-  const truth: unknown[] = [];
-  for (let i = 0; i < count; i++) {
-    const file = `${String(i + 1).padStart(4, '0')}.jpg`;
-    const own = seed * 1_000_003 + i;
-    if (template.kind === 'cover') {
-      const task_id = String(10_000_000 + (own % 90_000_000));
-      await fs.writeFile(path.join(values.out, file), await encodeJpeg(drawCover(task_id, dpi), QUALITY));
-      truth.push({ file, kind: 'cover', task_id });
-      continue;
-    }
-    const content = values.blank ? { roll: '', variant: '', answers: [] } : randomContent(template, own);
-    const page = drawSheet(template, { ...content, seed: own }, dpi);
-    await fs.writeFile(path.join(values.out, file), await encodeJpeg(page, QUALITY));
-    truth.push({ file, kind: 'sheet', template_id: template.id, template_version: template.version, ...content });
-  }
-  await writeWhole(path.join(values.out, 'truth.json'), `${JSON.stringify(truth, null, 1)}\n`);
-  console.err(`omr: ${count} page${count === 1 ? '' : 's'} of ${template.id} in ${values.out}\n`);
-  return 0;
+    keep: async () => {
+      await fs.rename(draft, name);
+      kept = true;
+    },
+    close: async () => {
+      await file.close();
+      if (!kept) await fs.rm(draft, { force: true });
+    },
+  };
 };
 
-/** JPEG quality of a good scanner. */
-const QUALITY = 85;
-
-const wholeNumber = (name: string, text: string, least: number, most: number): number => {
-  const value = Number(text);
-  if (!/^\d{1,10}$/.test(text) || value < least || value > most) {
-    throw new Mistake(`--${name} is a whole number from ${least} to ${most}, not ${text}`);
-  }
-  return value;
-};
-
-const loadTemplate = async (name: string): Promise<Template> => {
-  const own = builtIn(name);
-  if (own) return own;
-  if (!/\.json$/i.test(name)) {
-    const ids = [...BUILT_IN, COVER].map(({ id }) => id).join(', ');
-    throw new Mistake(`there is no template ${name}: name a .json file or one of ${ids}`);
-  }
-  const parsed = parseTemplate(await loadJson(name));
-  if (parsed.ok) return parsed.template;
-  throw new Mistake(
-    `${name} is not a template:\n${parsed.errors.map(({ field, message }) => `  ${field || 'it'}: ${message}`).join('\n')}`,
-  );
-};
-
-const loadKey = async (name: string): Promise<KeyContent> => {
-  const parsed = v.safeParse(KeyContent, await loadJson(name));
-  if (parsed.success) return parsed.output;
-  const errors = parsed.issues.map((issue) => `  ${v.getDotPath(issue) ?? 'it'}: ${issue.message}`);
-  throw new Mistake(`${name} is not an answer key:\n${errors.join('\n')}`);
-};
-
-const loadJson = async (file: string): Promise<unknown> => {
-  const text = await fs.readFile(file, 'utf8').catch((error: Error) => {
-    throw new Mistake(`${file} cannot be read: ${error.message}`);
-  });
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new Mistake(`${file} is not JSON: ${error instanceof Error ? error.message : error}`);
-  }
-};
-
-/** Never leaves half a file behind under the asked name. */
-const writeWhole = async (file: string, text: string): Promise<void> => {
-  const draft = `${file}.${process.pid}.part`;
-  await fs.writeFile(draft, text);
-  await fs.rename(draft, file);
-};
-
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href) {
   process.exitCode = await omr(process.argv.slice(2), {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),

@@ -1,8 +1,12 @@
 // Results as CSV: wide, one row a sheet, or long, one row an answer. RFC 4180, comma, CRLF, UTF-8, rows in page order.
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
+import type { Correction } from '../../shared/protocol/correction.ts';
 import { NOT_ADMINISTERED, OMITTED, VOID } from '../../shared/protocol/export.ts';
+import { rulings } from '../../shared/review.ts';
 import type { BatchesTable, Database } from '../adapters/database.ts';
+import { finalAnswers } from '../corrections/answers.ts';
+import { correctionsOfSheets } from '../corrections/read.ts';
 import { createJudge } from '../keys/judge.ts';
 
 const SHEETS_AT_ONCE = 200;
@@ -31,6 +35,8 @@ const SHEET_HEAD = [
   'multiple',
   'doubtful',
   'unscored',
+  'corrected',
+  'corrected_by',
   'key_id',
   'key_version',
   'engine_version',
@@ -51,6 +57,10 @@ const ANSWER_HEAD = [
   'correct',
   'points',
   'outcome',
+  'read',
+  'source',
+  'decided_by',
+  'decided_at',
 ];
 
 const answerStatus = (value: string): string =>
@@ -126,9 +136,14 @@ export async function writeExport(
       if (own) own.push(a);
       else bySheet.set(a.sheet_id, [a]);
     }
+    const corrections = await correctionsOfSheets(
+      db.sql,
+      sheets.map(({ sheet_id }) => sheet_id),
+    );
     let text = '';
     for (const s of sheets) {
-      const own = bySheet.get(s.sheet_id) ?? [];
+      const said = corrections.get(s.sheet_id) ?? [];
+      const own = finalAnswers(bySheet.get(s.sheet_id) ?? [], said);
       const judged = new Map((await judge(s, own)).map((one) => [one.question, one]));
       if (format === 'wide') {
         const status = s.state === 'failed' ? 'failed' : 'read';
@@ -154,6 +169,7 @@ export async function writeExport(
           s.multiple,
           s.doubtful,
           s.unscored,
+          ...whose(said),
           s.key_id && guarded(s.key_id),
           s.key_version,
           s.engine_version,
@@ -173,11 +189,15 @@ export async function writeExport(
             a.value === '' ? OMITTED : a.value,
             answerStatus(a.value),
             Math.round(a.confidence * 1e6) / 1e6,
-            a.flags,
+            a.flags.join(' '),
             accepted,
             correct === null ? null : Number(correct),
             points,
             outcome,
+            a.read === '' ? OMITTED : a.read,
+            a.source,
+            a.decided_by && guarded(a.decided_by),
+            a.decided_at,
           ]);
         }
       }
@@ -185,6 +205,13 @@ export async function writeExport(
     await write(text);
   }
   out.end();
+}
+
+/** How many fields of a sheet people have decided, and who they are. */
+function whose(corrections: readonly Correction[]): [number, string] {
+  const standing = [...rulings(corrections).values()].filter(({ value }) => value !== null);
+  const names = [...new Set(standing.map(({ standing }) => standing.username))].sort();
+  return [standing.length, guarded(names.join(' '))];
 }
 
 async function mostQuestions(db: Database, batch: BatchesTable): Promise<number> {

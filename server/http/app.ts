@@ -7,14 +7,16 @@ import { refuse } from '../problem.ts';
 import { auditRoutes } from './audit.ts';
 import { authRoutes } from './auth.ts';
 import { type BatchRouteDeps, batchRoutes } from './batches.ts';
+import { type EventsDeps, eventRoutes } from './events.ts';
 import { keyRoutes } from './keys.ts';
 import { createRoutes, problems, type Routes } from './routes.ts';
-import { type StreamDeps, streamRoutes } from './stream.ts';
+import { streamRoutes } from './stream.ts';
+import { syncRoutes } from './sync.ts';
 import { type UploadRouteDeps, uploadRoutes } from './uploads.ts';
 import { userRoutes } from './users.ts';
 import { webRoutes } from './web.ts';
 
-export interface AppDeps extends UploadRouteDeps, StreamDeps, BatchRouteDeps {
+export interface AppDeps extends UploadRouteDeps, EventsDeps, BatchRouteDeps {
   sessions: Sessions;
   webDir: string;
   /** whose word is taken for where a request comes from, and whether it came by TLS */
@@ -47,8 +49,10 @@ export function createApp(deps: AppDeps): { app: Express; routes: Routes } {
   batchRoutes(routes, deps);
   keyRoutes(routes, deps);
   streamRoutes(routes, deps);
+  eventRoutes(routes, deps);
   userRoutes(routes, deps);
   auditRoutes(routes, deps);
+  syncRoutes(routes, deps);
   routes.open('GET /healthz', (_req, res) => res.json({ ok: true }));
   routes.open('GET /readyz', async (_req, res) => {
     await deps

@@ -47,9 +47,11 @@ export interface BatchRouteDeps {
   wake: (batchId: string) => void;
   /** takes the copy of a purged batch's log away */
   forget: (batchId: string) => void;
+  /** tells who watches the list that a batch went into the bin, came back or is gone */
+  touch: (batchId: string) => void;
 }
 
-export function batchRoutes(routes: Routes, { db, blobs, announce, wake, forget }: BatchRouteDeps): void {
+export function batchRoutes(routes: Routes, { db, blobs, announce, wake, forget, touch }: BatchRouteDeps): void {
   routes.on('GET /api/batches', async (req, res, { user }) => {
     res.json(await listBatches(db, user, parse(BatchQuery, req.query, 'query')));
   });
@@ -155,6 +157,7 @@ export function batchRoutes(routes: Routes, { db, blobs, announce, wake, forget 
     } else {
       await binBatch(db, user, batch);
     }
+    touch(batch.batch_id);
     res.json({ batch_id: batch.batch_id, deleted: true, purged: purge });
   });
 
@@ -182,6 +185,7 @@ export function batchRoutes(routes: Routes, { db, blobs, announce, wake, forget 
   routes.on('POST /api/batches/:batch_id/restore', async (req, res, { user }) => {
     const batch = await findVisible(db, user, String(req.params.batch_id));
     await restoreBatch(db, user, batch);
+    touch(batch.batch_id);
     res.json(await batchDetail(db, await findVisible(db, user, batch.batch_id)));
   });
 }

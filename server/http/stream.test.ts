@@ -1,7 +1,8 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { frame, parseEventId } from './stream.ts';
+import { frame } from '../progress/feeds.ts';
+import { parseEventId } from './stream.ts';
 
 const parse = (text: string): EventSourceMessage[] => {
   const events: EventSourceMessage[] = [];

@@ -2,12 +2,14 @@
 // the key is scored by the version that would come, and compared with the result of record.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { KeyImpact } from '../../shared/protocol/key.ts';
+import { applyCorrections } from '../../shared/review.ts';
 import { type Answered, oddQuestions } from '../../shared/scoring/odd-questions.ts';
 import { listFor, scorer } from '../../shared/scoring/score.ts';
 import type { Database } from '../adapters/database.ts';
 import type { User } from '../auth/sessions.ts';
+import { correctionsOfSheets } from '../corrections/read.ts';
 import { findKey } from './keys.ts';
-import { marksFromRow } from './rescore.ts';
+import { readFromRow } from './rescore.ts';
 
 const MOST_MOVES = 20;
 const SHEETS_A_READ = 1000;
@@ -45,13 +47,17 @@ export async function impactOf(
     const last = rows.at(-1);
     if (!last) break;
     after = last.sheet_id;
+    const corrections = await correctionsOfSheets(
+      db.sql,
+      rows.map(({ sheet_id }) => sheet_id),
+    );
     for (const row of rows) {
-      const marks = marksFromRow(row);
+      const { marks, void: isVoid } = applyCorrections(readFromRow(row), corrections.get(row.sheet_id) ?? []);
       const scored = by.score(marks);
       const { list } = listFor(key.content, marks.variant);
       if (list !== null && scored.score !== null) answered.push({ list, score: scored.score, values: marks.values });
       // What is held back for a suspicion stays so until it is judged anew: its score to come is nobody's to see.
-      const next = row.unscored === 'suspect-key' ? null : scored.score;
+      const next = row.unscored === 'suspect-key' || isVoid ? null : scored.score;
       const before = row.score;
       n.sheets++;
       if (before !== null) {

@@ -11,6 +11,7 @@ import type {
   KeyValidation,
   KeyVersions,
 } from '../../shared/protocol/key.ts';
+import { keyStamp } from '../../shared/protocol/sync.ts';
 import { shapeOfTemplate } from '../../shared/scoring/sheet-shape.ts';
 import { type SheetShape, validateKey } from '../../shared/scoring/validate-key.ts';
 import { parseTemplate } from '../../shared/template/template.ts';
@@ -38,7 +39,7 @@ const entries = (row: AnswerKeysTable): Entries => ({
   edited_at: iso(row.edited_at),
   published_at: row.published_at === null ? null : iso(row.published_at),
 });
-const answer = (row: AnswerKeysTable): KeyAnswer => ({
+export const answerOfKey = (row: AnswerKeysTable): KeyAnswer => ({
   ...entries(row),
   content: JSON.parse(row.content) as KeyContent,
 });
@@ -73,75 +74,116 @@ async function needVisible(tx: Tx, user: User, key_id: string): Promise<void> {
 }
 
 /** A new key, or the next version of one, as a draft. What is the newest version already is answered as it is. */
-export async function createKey(db: Database, user: User, key_id: string, content: KeyContent): Promise<KeyAnswer> {
-  return db.write(async (tx) => {
-    const last = await newest(tx, key_id);
-    if (last) await needVisible(tx, user, key_id);
-    const text = JSON.stringify(content);
-    if (last?.content === text) return answer(last);
-    if (last?.state === 'draft') {
-      refuse(
-        'CONFLICT',
-        `Version ${last.version} of answer key ${key_id} is a draft already. PATCH /api/answer-keys/${key_id} edits it.`,
-      );
-    }
-    const at = Date.now();
-    const row: AnswerKeysTable = {
-      key_id,
-      version: (last?.version ?? 0) + 1,
-      state: 'draft',
-      content: text,
-      rev: 1,
-      created_by: user.user_id,
-      edited_by: user.user_id,
-      published_by: null,
-      created_at: at,
-      edited_at: at,
-      published_at: null,
-    };
-    await tx.insertInto('answer_keys').values(row).execute();
-    await audit(db, tx, { ...by(user), action: 'key.create', subject: nameOf(row), after: told(row) });
-    await tellChanges(db, tx, OFFICE, 'key', [key_id]);
-    return answer(row);
-  });
+export function createKey(db: Database, user: User, key_id: string, content: KeyContent): Promise<KeyAnswer> {
+  return db.write((tx) => createIn(db, tx, user, key_id, content));
+}
+async function createIn(db: Database, tx: Tx, user: User, key_id: string, content: KeyContent): Promise<KeyAnswer> {
+  const last = await newest(tx, key_id);
+  if (last) await needVisible(tx, user, key_id);
+  const text = JSON.stringify(content);
+  if (last?.content === text) return answerOfKey(last);
+  if (last?.state === 'draft') {
+    refuse(
+      'CONFLICT',
+      `Version ${last.version} of answer key ${key_id} is a draft already. PATCH /api/answer-keys/${key_id} edits it.`,
+    );
+  }
+  const at = Date.now();
+  const row: AnswerKeysTable = {
+    key_id,
+    version: (last?.version ?? 0) + 1,
+    state: 'draft',
+    content: text,
+    rev: 1,
+    created_by: user.user_id,
+    edited_by: user.user_id,
+    published_by: null,
+    created_at: at,
+    edited_at: at,
+    published_at: null,
+  };
+  await tx.insertInto('answer_keys').values(row).execute();
+  await audit(db, tx, { ...by(user), action: 'key.create', subject: nameOf(row), after: told(row) });
+  await tellChanges(db, tx, OFFICE, 'key', [key_id]);
+  return answerOfKey(row);
 }
 
 /** Replaces a draft's content. @param baseRev the revision that was edited: another one is a conflict */
-export async function editDraft(
+export function editDraft(
   db: Database,
   user: User,
   key_id: string,
   content: KeyContent,
   baseRev: number,
 ): Promise<KeyAnswer> {
-  return db.write(async (tx) => {
-    const row = await newestForUpdate(tx, user, key_id);
-    const text = JSON.stringify(content);
-    if (row.state === 'published') {
-      refuse(
-        'CONFLICT',
-        `Version ${row.version} of answer key ${key_id} is published and never changes. POST /api/answer-keys makes the next version.`,
-      );
-    }
-    if (row.content === text) return answer(row);
-    if (row.rev !== baseRev) {
-      refuse(
-        'CONFLICT',
-        `The draft of ${key_id} has been edited since (revision ${row.rev}, yours began at ${baseRev}). Get it, look, and edit that.`,
-      );
-    }
-    const after = { ...row, content: text, rev: row.rev + 1, edited_by: user.user_id, edited_at: Date.now() };
-    await db.upsert(tx, 'answer_keys', [after]);
-    await audit(db, tx, {
-      ...by(user),
-      action: 'key.edit',
-      subject: nameOf(row),
-      before: told(row),
-      after: told(after),
-    });
-    await tellChanges(db, tx, OFFICE, 'key', [key_id]);
-    return answer(after);
+  return db.write((tx) => editIn(db, tx, user, key_id, content, baseRev));
+}
+async function editIn(
+  db: Database,
+  tx: Tx,
+  user: User,
+  key_id: string,
+  content: KeyContent,
+  baseRev: number,
+): Promise<KeyAnswer> {
+  const row = await newestForUpdate(tx, user, key_id);
+  const text = JSON.stringify(content);
+  if (row.state === 'published') {
+    refuse(
+      'CONFLICT',
+      `Version ${row.version} of answer key ${key_id} is published and never changes. POST /api/answer-keys makes the next version.`,
+    );
+  }
+  if (row.content === text) return answerOfKey(row);
+  if (row.rev !== baseRev) {
+    refuse(
+      'CONFLICT',
+      `The draft of ${key_id} has been edited since (revision ${row.rev}, yours began at ${baseRev}). Get it, look, and edit that.`,
+    );
+  }
+  const after = { ...row, content: text, rev: row.rev + 1, edited_by: user.user_id, edited_at: Date.now() };
+  await db.upsert(tx, 'answer_keys', [after]);
+  await audit(db, tx, {
+    ...by(user),
+    action: 'key.edit',
+    subject: nameOf(row),
+    before: told(row),
+    after: told(after),
   });
+  await tellChanges(db, tx, OFFICE, 'key', [key_id]);
+  return answerOfKey(after);
+}
+
+/** An edit that was made without a network: whatever it was made of, the newest version has to be that still.
+ *  @param base names the version that was edited (`keyStamp`); null: there was none */
+export async function saveKeyOver(
+  db: Database,
+  tx: Tx,
+  user: User,
+  key_id: string,
+  content: KeyContent,
+  base: string | null,
+): Promise<KeyAnswer> {
+  const row = await newest(tx, key_id);
+  if (!row) {
+    if (base !== null) refuse('CONFLICT', `Answer key ${key_id} is no longer there for you.`);
+    return createIn(db, tx, user, key_id, content);
+  }
+  await needVisible(tx, user, key_id);
+  const now = answerOfKey(row);
+  if (row.content === JSON.stringify(content)) return now;
+  if (base === null) refuse('CONFLICT', `There is an answer key ${key_id} already.`);
+  if (base !== keyStamp(now)) {
+    refuse(
+      'CONFLICT',
+      row.state === 'published'
+        ? `Version ${row.version} was published in the meantime.`
+        : `Somebody else has edited version ${row.version} in the meantime.`,
+    );
+  }
+  return row.state === 'draft'
+    ? editIn(db, tx, user, key_id, content, row.rev)
+    : createIn(db, tx, user, key_id, content);
 }
 
 async function newestForUpdate(tx: Tx, user: User, key_id: string): Promise<AnswerKeysTable> {
@@ -224,7 +266,7 @@ export async function publishKey(
   });
   // Asked once more after the commit: a batch that was being organised meanwhile may have read the version before.
   const batches = await db.write((tx) => requestRescores(db, tx, { key_id }, nameOf(published), user.user_id));
-  return { key: answer(published), batches };
+  return { key: answerOfKey(published), batches };
 }
 
 /** The version asked for; without one the newest. */
@@ -232,7 +274,7 @@ export async function findKey(db: Database, user: User, key_id: string, version?
   let rows = db.sql.selectFrom('answer_keys').selectAll().where('key_id', '=', key_id).where(visibleKey(user));
   if (version !== undefined) rows = rows.where('version', '=', version);
   const row = await rows.orderBy('version', 'desc').limit(1).executeTakeFirst();
-  return row ? answer(row) : noKey(key_id);
+  return row ? answerOfKey(row) : noKey(key_id);
 }
 
 export async function listVersions(db: Database, user: User, key_id: string): Promise<Entries[]> {

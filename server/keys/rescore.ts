@@ -2,16 +2,18 @@
 // asks for it is a row in `rescores`, written with the change that makes it necessary, so that a crash forgets none; the
 // results of a batch are replaced in one transaction.
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Unscored } from '../../shared/protocol/batch.ts';
 import type { KeyContent } from '../../shared/protocol/key.ts';
 import type { Stage } from '../../shared/protocol/stage.ts';
+import { type AsRead, applyCorrections, resultOf } from '../../shared/review.ts';
 import { type Marks, unpackValues } from '../../shared/scoring/marks.ts';
-import { listFor, type MarkedScore, type Scorer, scorer } from '../../shared/scoring/score.ts';
+import { unpackNotes } from '../../shared/scoring/notes.ts';
+import { listFor, type Scorer, scorer } from '../../shared/scoring/score.ts';
 import { type Detector, detector, type KeyList, listsOf, type Suspicion } from '../../shared/scoring/wrong-key.ts';
 import type { Database, MarksTable, ResultsTable, Tx } from '../adapters/database.ts';
 import { audit } from '../audit.ts';
 import { hasEnded } from '../batches/life.ts';
-import { scopeOf, tellChanges } from '../changes.ts';
+import { scopeOf, tellBatch, tellChanges } from '../changes.ts';
+import { correctionsOf } from '../corrections/read.ts';
 
 type Reader = Database['sql'] | Tx;
 
@@ -79,12 +81,15 @@ async function alternativesOf(db: Reader, taskIds: readonly string[]): Promise<K
 /** Beyond so many keys of one exam the detector compares with the first of them: each costs time for every sheet. */
 const MOST_KEYS = 60;
 
-export const marksFromRow = (row: Omit<MarksTable, 'sheet_id'>): Marks => ({
-  roll: row.roll,
-  variant: row.variant,
-  values: unpackValues(row.choices, row.questions),
-  doubtful: row.doubtful,
-  variant_doubtful: row.variant_doubtful === 1,
+export const readFromRow = (row: Omit<MarksTable, 'sheet_id'>): AsRead => ({
+  marks: {
+    roll: row.roll,
+    variant: row.variant,
+    values: unpackValues(row.choices, row.questions),
+    doubtful: row.doubtful,
+    variant_doubtful: row.variant_doubtful === 1,
+  },
+  notes: unpackNotes(row.notes),
 });
 
 export interface GroupToScore {
@@ -97,7 +102,10 @@ export interface SheetToScore {
   sheet_id: number;
   group_index: number | null;
   task_id: string | null;
+  /** as read, with people's decisions over it */
   marks: Marks;
+  /** a person set it aside */
+  void: boolean;
 }
 export interface ScoredBatch {
   results: Omit<ResultsTable, 'batch_id'>[];
@@ -139,6 +147,7 @@ export async function detectIn(
   const judging = detector(lists);
   for (const [i, sheet] of sheets.entries()) {
     if (i % SHEETS_A_TURN === 0) await nextTurn();
+    if (sheet.void) continue;
     const key = sheet.task_id === null ? null : (keys.get(sheet.task_id) ?? null);
     const { list } = listFor(key?.content ?? null, sheet.marks.variant);
     const at = key && list !== null ? (index.get(`${nameOfKey(key)} ${list}`) ?? -1) : -1;
@@ -171,37 +180,36 @@ export async function scoreBatch(
     if (whole_group) for (const s of sheets) if (s.group_index === group.group_index) held.add(s.sheet_id);
     for (const id of suspects) held.add(id);
   }
-  const scorers = new Map<KeyVersion | null, Scorer>();
   const results: ScoredBatch['results'] = [];
-  for (const [i, { sheet_id, task_id, marks }] of sheets.entries()) {
+  const score = scoring(ring);
+  for (const [i, sheet] of sheets.entries()) {
     if (i % SHEETS_A_TURN === 0) await nextTurn();
-    const known = task_id !== null && ring.keys.has(task_id);
-    const key = (task_id !== null && ring.keys.get(task_id)) || null;
+    results.push(score(sheet, held.has(sheet.sheet_id)));
+  }
+  return { results, suspicions };
+}
+
+/** Scores sheet after sheet, each by its task's key. */
+function scoring({
+  keys,
+}: Pick<Keyring, 'keys'>): (sheet: SheetToScore, held: boolean) => ScoredBatch['results'][number] {
+  const scorers = new Map<KeyVersion | null, Scorer>();
+  return ({ sheet_id, task_id, marks, void: isVoid }, held) => {
+    const known_task = task_id !== null && keys.has(task_id);
+    const key = (task_id !== null && keys.get(task_id)) || null;
     let by = scorers.get(key);
     if (!by) {
       by = scorer(key?.content ?? null);
       scorers.set(key, by);
     }
-    const scored = by.score(marks);
-    results.push({
+    return {
       sheet_id,
       task_id,
       key_id: key?.key_id ?? null,
       key_version: key?.version ?? null,
-      ...columnsOf(scored, held.has(sheet_id), known),
-    });
-  }
-  return { results, suspicions };
-}
-
-function columnsOf(scored: MarkedScore, held: boolean, knownTask: boolean) {
-  const { unscored, ...columns } = scored;
-  if (!held || unscored !== null) {
-    const why: Unscored | null = unscored === 'no-key' && !knownTask ? 'no-task' : unscored;
-    return { ...columns, unscored: why };
-  }
-  const why: Unscored = 'suspect-key';
-  return { ...columns, score: null, max_score: null, correct: null, wrong: null, unscored: why };
+      ...resultOf(by.score(marks), { held, known_task }, isVoid),
+    };
+  };
 }
 
 function describe(found: readonly Suspicion[], lists: readonly KeyList[]): string {
@@ -214,10 +222,11 @@ function describe(found: readonly Suspicion[], lists: readonly KeyList[]): strin
     .join('. ');
 }
 
-/** Reads a batch's sheets and groups as scoring needs them. */
+/** Reads a batch's sheets and groups as scoring needs them. @param only these sheets; undefined: all */
 export async function sheetsToScore(
   db: Reader,
   batch: { batch_id: string; batch_no: number },
+  only?: readonly number[],
 ): Promise<{ sheets: SheetToScore[]; groups: GroupToScore[] }> {
   const groups = await db
     .selectFrom('sheet_groups')
@@ -225,25 +234,27 @@ export async function sheetsToScore(
     .where('batch_id', '=', batch.batch_id)
     .orderBy('group_index')
     .execute();
+  const corrections = await correctionsOf(db, batch.batch_id, only);
   const sheets: SheetToScore[] = [];
   // Sheet ids are the batch's number and the page: its marks lie together.
   for (let after = batch.batch_no * 1_000_000 - 1; ; ) {
-    const rows = await db
+    let marks = db
       .selectFrom('marks')
       .innerJoin('pages', 'pages.sheet_id', 'marks.sheet_id')
       .selectAll('marks')
       .select(['group_index', 'task_id'])
       .where('marks.sheet_id', '>', after)
       .where('marks.sheet_id', '<', (batch.batch_no + 1) * 1_000_000)
-      .where('kind', '=', 'sheet')
-      .orderBy('marks.sheet_id')
-      .limit(ROWS_A_READ)
-      .execute();
+      .where('kind', '=', 'sheet');
+    if (only) marks = marks.where('marks.sheet_id', 'in', only.length > 0 ? [...only] : [-1]);
+    const rows = await marks.orderBy('marks.sheet_id').limit(ROWS_A_READ).execute();
     const last = rows.at(-1);
     if (!last) break;
     after = last.sheet_id;
     for (const { group_index, task_id, ...row } of rows) {
-      sheets.push({ sheet_id: row.sheet_id, group_index, task_id, marks: marksFromRow(row) });
+      const { sheet_id } = row;
+      const { marks, void: isVoid } = applyCorrections(readFromRow(row), corrections.get(sheet_id) ?? []);
+      sheets.push({ sheet_id, group_index, task_id, marks, void: isVoid });
     }
     await nextTurn();
   }
@@ -350,8 +361,51 @@ export async function replaceResults(
     changed.map(({ sheet_id }) => sheet_id),
   );
   await tellChanges(db, tx, scope, 'group', regrouped);
-  await tellChanges(db, tx, scope, 'batch', [batch_id]);
+  await tellBatch(tx, batch_id);
   return changed.length;
+}
+
+/** Scores these sheets again and writes what changed; the caller tells of them and holds the batch's lock. What the
+ *  detector held stays held: it looks at the whole batch, the next time that is scored.
+ *  @returns sheets that are doubtful now, less those that were */
+export async function rescoreSheets(
+  db: Database,
+  tx: Tx,
+  batch: { batch_id: string; batch_no: number },
+  only: readonly number[],
+): Promise<number> {
+  const { batch_id } = batch;
+  const { sheets } = await sheetsToScore(tx, batch, only);
+  const keys = await keysOf(tx, [...new Set(sheets.flatMap(({ task_id }) => task_id ?? []))]);
+  const suspected = await suspicionsOf(tx, batch_id);
+  const score = scoring({ keys });
+  const before = await tx
+    .selectFrom('results')
+    .select('doubtful')
+    .where('sheet_id', 'in', only.length > 0 ? [...only] : [-1])
+    .execute();
+  const rows = sheets.map((sheet) => ({ batch_id, ...score(sheet, suspected(sheet)) }));
+  await db.upsert(tx, 'results', rows);
+  const count = (some: readonly { doubtful: number }[]) => some.filter(({ doubtful }) => doubtful > 0).length;
+  return count(rows) - count(before);
+}
+
+/** Whether the wrong-key detector holds a sheet, by what it last said of its group. */
+export async function suspicionsOf(
+  db: Reader,
+  batch_id: string,
+): Promise<(sheet: { sheet_id: number; group_index: number | null }) => boolean> {
+  const rows = await db
+    .selectFrom('sheet_groups')
+    .select(['group_index', 'suspicion'])
+    .where('batch_id', '=', batch_id)
+    .where('suspicion', 'is not', null)
+    .execute();
+  const found = new Map(rows.map((row) => [row.group_index, JSON.parse(row.suspicion ?? '') as StoredSuspicion]));
+  return ({ sheet_id, group_index }) => {
+    const suspicion = found.get(group_index ?? -1);
+    return suspicion !== undefined && (suspicion.whole_group || suspicion.sheets.includes(String(sheet_id)));
+  };
 }
 
 /** Scores one batch again if that is asked for and it has results of record. @returns sheets whose result changed, or

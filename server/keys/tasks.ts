@@ -2,6 +2,7 @@
 // number before the task exists: its sheets are read, held as "no task", and score as soon as it does.
 import type * as v from 'valibot';
 import type { NewTask, TaskAnswer, TaskEdit, TaskList, TaskQuery } from '../../shared/protocol/key.ts';
+import { taskStamp } from '../../shared/protocol/sync.ts';
 import type { Database, TasksTable, Tx } from '../adapters/database.ts';
 import { audit, by } from '../audit.ts';
 import { visibleKey, visibleTask } from '../auth/access.ts';
@@ -11,7 +12,7 @@ import { refuse } from '../problem.ts';
 import { holds, PAGE_SIZE } from './keys.ts';
 import { requestRescores } from './rescore.ts';
 
-const answer = (row: TasksTable): TaskAnswer => ({
+export const answerOfTask = (row: TasksTable): TaskAnswer => ({
   task_id: row.task_id,
   exam: row.exam_id,
   centre: row.centre_id,
@@ -44,6 +45,28 @@ export async function saveTask(
   });
 }
 
+/** An edit that was made without a network: the task has to be what it was made of still.
+ *  @param base names that state (`taskStamp`); null: there was none */
+export async function saveTaskOver(
+  db: Database,
+  tx: Tx,
+  user: User,
+  { task_id, ...task }: v.InferOutput<typeof NewTask>,
+  base: string | null,
+): Promise<{ task: TaskAnswer; batches: string[] }> {
+  const before = await tx.selectFrom('tasks').selectAll().where('task_id', '=', task_id).forUpdate().executeTakeFirst();
+  const properties = { packet: null, expected_count: null, ...defined(task) };
+  if (before) {
+    const { exam, centre, packet, template_id, key_id, expected_count } = answerOfTask(before);
+    const was = { packet, expected_count, exam, centre, template_id, key_id };
+    const same = (Object.keys(was) as (keyof typeof was)[]).every((field) => was[field] === properties[field]);
+    if (!same && base === null) refuse('CONFLICT', `There is a task ${task_id} already.`);
+    if (!same && base !== taskStamp(before))
+      refuse('CONFLICT', `Somebody else has changed task ${task_id} in the meantime.`);
+  } else if (base !== null) refuse('CONFLICT', `Task ${task_id} is no longer there for you.`);
+  return store(db, tx, user, task_id, before, properties);
+}
+
 /** Changes what is named and leaves the rest. */
 export async function editTask(
   db: Database,
@@ -66,7 +89,7 @@ export async function editTask(
         `Task ${task_id} has been changed since (revision ${before.rev}, yours began at ${base_rev}). Get it, look, and edit that.`,
       );
     }
-    const { exam, centre, template_id, key_id, packet, expected_count } = { ...answer(before), ...defined(edit) };
+    const { exam, centre, template_id, key_id, packet, expected_count } = { ...answerOfTask(before), ...defined(edit) };
     return store(db, tx, user, task_id, before, { exam, centre, template_id, key_id, packet, expected_count });
   });
 }
@@ -132,8 +155,9 @@ async function store(
     rev: (before?.rev ?? 0) + 1,
     created_at: before?.created_at ?? Date.now(),
   };
-  const same = before && JSON.stringify(answer({ ...row, rev: before.rev })) === JSON.stringify(answer(before));
-  if (same) return { task: answer(before), batches: [] };
+  const same =
+    before && JSON.stringify(answerOfTask({ ...row, rev: before.rev })) === JSON.stringify(answerOfTask(before));
+  if (same) return { task: answerOfTask(before), batches: [] };
   await db.upsert(tx, 'tasks', [row]);
   await audit(db, tx, { ...by(user), action: 'task.save', subject: `task:${task_id}`, before, after: row });
   // A key that may apply to other packets of the exam too is one more the detector has to look at when they are scored
@@ -141,7 +165,10 @@ async function store(
   const scored = !before || before.key_id !== row.key_id || before.exam_id !== row.exam_id;
   const batches = scored ? await requestRescores(db, tx, { task_id }, `task:${task_id}`, user.user_id) : [];
   await tellChanges(db, tx, OFFICE, 'task', [task_id]);
-  return { task: answer(row), batches };
+  // Who may see a key, and how many tasks go by it, hangs on the tasks.
+  const keys = [before?.key_id, row.key_id].filter((id) => id != null);
+  await tellChanges(db, tx, OFFICE, 'key', [...new Set(keys)]);
+  return { task: answerOfTask(row), batches };
 }
 
 const noTask = (task_id: string): never =>
@@ -154,7 +181,7 @@ export async function findTask(db: Database, user: User, task_id: string): Promi
     .where('task_id', '=', task_id)
     .where(visibleTask(user))
     .executeTakeFirst();
-  return task ? answer(task) : noTask(task_id);
+  return task ? answerOfTask(task) : noTask(task_id);
 }
 
 export async function listTasks(
@@ -183,7 +210,7 @@ export async function listTasks(
     .offset((page - 1) * PAGE_SIZE)
     .execute();
   return {
-    items: items.map(answer),
+    items: items.map(answerOfTask),
     total: Number(total),
     page,
     pages: Math.max(1, Math.ceil(Number(total) / PAGE_SIZE)),

@@ -2,6 +2,7 @@
 // same, held for a person: its sheets never fall into the group before it [R3].
 import type { Reading } from '../../shared/protocol/reading.ts';
 import type { SheetGroupsTable } from '../adapters/database.ts';
+import { placePages } from '../corrections/place.ts';
 import { endStage, type Logged, tell } from '../progress/log.ts';
 import type { Step } from './steps.ts';
 
@@ -115,6 +116,8 @@ export const organize: Step = async (batch, { db, announce }) => {
         .where('page_index', '<', groups[i + 1]?.first_page ?? batch.total_pages)
         .execute();
     }
+    // What people said of covers and pages holds for this reading too.
+    await placePages(tx, batch);
     const told: Logged[] = [];
     for (const [i, group] of groups.entries()) {
       const message = `Processing group ${i + 1}/${groups.length}: ${describe(group)}`;

@@ -6,6 +6,7 @@ import { ENGINE_VERSION, readPage } from '../../shared/omr/read-page.ts';
 import type { Reading } from '../../shared/protocol/reading.ts';
 import type { LoggedEvent } from '../../shared/protocol/stream.ts';
 import { marksOf, packValues } from '../../shared/scoring/marks.ts';
+import { notesOf, packNotes, riskOf } from '../../shared/scoring/notes.ts';
 import { scorer } from '../../shared/scoring/score.ts';
 import type { Template } from '../../shared/template/template.ts';
 import type { PagesTable, Tx } from '../adapters/database.ts';
@@ -14,8 +15,8 @@ import { append, iso, type Logged, progressData } from '../progress/log.ts';
 import { readEntry } from '../uploads/zip.ts';
 import type { StepDeps } from './steps.ts';
 
-/** Pages committed together: a quarter of a second's work, so that watchers see them come. */
-const PAGES_A_COMMIT = 4;
+/** Pages committed together: less than a quarter of a second's work, so that watchers see them come. */
+const PAGES_A_COMMIT = 8;
 /** A page that has killed its reader this often is given up. */
 const MOST_ATTEMPTS = 3;
 
@@ -59,29 +60,32 @@ export async function readPages(
   const templates = await deps.templates();
   const file = await blobs.open(upload.upload_id, 'read');
   try {
-    const load = async (page: PagesTable) => {
+    const load = async (page: PagesTable): Promise<Loaded> => {
       const entry = await readEntry(file, { ...page, offset: page.file_offset, compressedSize: page.compressed_size });
       if (!entry.ok) return entry;
       const decoded = await deps.decode(entry.bytes);
       return decoded.ok ? { ...decoded, sha256: createHash('sha256').update(entry.bytes).digest('hex') } : decoded;
     };
+    const left = [...pages];
+    let claimed: PagesTable[] = [];
     let told: Told[] = [];
-    for (let i = 0; i < pages.length && !signal?.aborted; ) {
+    /** decoded off this thread while the page before it is read on it, and while that one is committed */
+    let ahead: { page: PagesTable; loaded: Promise<Loaded> } | null = null;
+    for (;;) {
       // After a crash they go one by one, so that only the page that caused it uses up its attempts.
-      const slice = pages.slice(i, i + (pages[i]?.attempts ? 1 : PAGES_A_COMMIT));
-      i += slice.length;
-      const claimed = await commit(batchId, told, slice, deps);
-      told = [];
-      // The next page is decoded off this thread while this one is read on it.
-      let next = claimed[0] && load(claimed[0]);
-      for (const [k, page] of claimed.entries()) {
-        const started = performance.now();
-        const loaded = await next;
-        const following = claimed[k + 1];
-        next = following && load(following);
-        next?.catch(() => undefined); // awaited in its own turn
-        told.push(tellPage(page, loaded!, templates, started));
+      const alone = (left[0]?.attempts ?? 0) > 0;
+      if (claimed.length === 0 && left.length > 0 && !signal?.aborted && !(alone && ahead)) {
+        claimed = await commit(batchId, told, left.splice(0, alone ? 1 : PAGES_A_COMMIT), deps);
+        told = [];
       }
+      const current: typeof ahead = ahead;
+      const next = claimed.shift();
+      ahead = next ? { page: next, loaded: load(next) } : null;
+      ahead?.loaded.catch(() => undefined); // awaited in its own turn
+      if (current) {
+        const started = performance.now();
+        told.push(tellPage(current.page, await current.loaded, templates, started));
+      } else if (!ahead && (left.length === 0 || signal?.aborted)) break;
     }
     if (told.length > 0) {
       await commit(batchId, told, [], deps);
@@ -122,64 +126,78 @@ async function commit(
   const { logged, claimed } = await db.write(async (tx) => {
     const now = Date.now();
     const events: LoggedEvent[] = [];
-    const count = { done: 0, covers: 0, blank: 0, failed: 0, doubtful: 0 };
+    const count = { done: 0, covers: 0, blank: 0, failed: 0 };
+    const wanted = next.length > 0 && (await isWanted(tx, batchId)) ? next : [];
+    const found = await unread(tx, [...told.map(({ page }) => page), ...wanted]);
+    const changed: PagesTable[] = [];
+    const kept: (Told & { ok: true })[] = [];
     for (const one of told) {
-      const failed = !one.ok;
-      const changed = await tx
-        .updateTable('pages')
-        .set({
-          state: failed ? 'failed' : 'done',
-          kind: one.ok ? one.reading.kind : null,
-          finished_at: one.at,
-          duration_ms: one.durationMs,
-          error_message: one.ok ? null : one.reason,
-        })
-        .where('sheet_id', '=', one.page.sheet_id)
-        .where('state', '=', 'reading')
-        .executeTakeFirst();
+      const page = found.get(one.page.sheet_id);
       // Another reader of the same job was first: its reading stands, and is the same.
-      if (changed.numUpdatedRows !== 1n) continue;
+      if (page?.state !== 'reading') continue;
+      changed.push({
+        ...page,
+        state: one.ok ? 'done' : 'failed',
+        kind: one.ok ? one.reading.kind : null,
+        finished_at: one.at,
+        duration_ms: one.durationMs,
+        error_message: one.ok ? null : one.reason,
+      });
       count.done++;
       events.push(itemEvent(one));
-      if (!one.ok) {
-        count.failed++;
-        continue;
-      }
-      await keepReading(tx, deps, batchId, one);
-      if (one.reading.kind === 'cover') count.covers++;
-      if (one.reading.kind === 'blank') count.blank++;
+      if (one.ok) kept.push(one);
+      else count.failed++;
+      if (one.ok && one.reading.kind === 'cover') count.covers++;
+      if (one.ok && one.reading.kind === 'blank') count.blank++;
     }
     const toRead: PagesTable[] = [];
-    const wanted = next.length > 0 && (await isWanted(tx, batchId)) ? next : [];
-    for (const page of wanted) {
-      const attempts = await claim(tx, page, now);
-      if (attempts === 0) continue;
+    for (const { sheet_id } of wanted) {
+      const page = found.get(sheet_id);
+      if (!page) continue;
+      const attempts = page.attempts + 1;
       if (attempts > MOST_ATTEMPTS) {
         const reason = `${page.name}: it could not be read in ${MOST_ATTEMPTS} attempts (the reader ended, or its bytes could not be fetched) and was set aside. Look at the image, or scan the sheet again`;
-        await tx
-          .updateTable('pages')
-          .set({ state: 'failed', error_message: reason, finished_at: now })
-          .where('sheet_id', '=', page.sheet_id)
-          .execute();
+        changed.push({ ...page, attempts, state: 'failed', error_message: reason, finished_at: now });
         count.done++;
         count.failed++;
         events.push(itemEvent({ page, ok: false, reason, at: now, durationMs: 0 }));
         continue;
       }
-      toRead.push({ ...page, started_at: now });
+      const claimed = { ...page, attempts, state: 'reading', started_at: now };
+      changed.push(claimed);
+      toRead.push(claimed);
       if (attempts === 1) {
         events.push({
           type: 'item.started',
-          data: { item_id: String(page.sheet_id), item_index: page.page_index, started_at: iso(now) },
+          data: { item_id: String(sheet_id), item_index: page.page_index, started_at: iso(now) },
         });
       }
     }
+    await db.upsert(tx, 'pages', changed);
+    await keepReadings(tx, deps, batchId, kept);
     if (count.done > 0) await addUp(tx, batchId, count, now);
     const milestone = count.done > 0 ? await milestoneOf(tx, batchId, count.done, now) : [];
     return { logged: await append(tx, batchId, [...events, ...milestone], now), claimed: toRead };
   });
   announce(logged as Logged[]);
   return claimed;
+}
+
+/** Those of the pages that are not done, as they are now, held until the commit. */
+async function unread(tx: Tx, pages: readonly PagesTable[]): Promise<Map<number, PagesTable>> {
+  if (pages.length === 0) return new Map();
+  const rows = await tx
+    .selectFrom('pages')
+    .selectAll()
+    .where(
+      'sheet_id',
+      'in',
+      pages.map(({ sheet_id }) => sheet_id),
+    )
+    .where('state', 'in', ['waiting', 'reading'])
+    .forUpdate()
+    .execute();
+  return new Map(rows.map((row) => [row.sheet_id, row]));
 }
 
 /** Whether the batch is still to be read: it may have been paused, cancelled or deleted since the last pages. */
@@ -192,76 +210,65 @@ async function isWanted(tx: Tx, batchId: string): Promise<boolean> {
   return batch !== undefined && batch.deleted_at === null && isActive(batch.status);
 }
 
-/** Marks a page as being read; returns its attempts so far with this one, 0 when it is done already. */
-async function claim(tx: Tx, page: PagesTable, now: number): Promise<number> {
-  const claimed = await tx
-    .updateTable('pages')
-    .set((eb) => ({ state: 'reading', attempts: eb('attempts', '+', 1), started_at: now }))
-    .where('sheet_id', '=', page.sheet_id)
-    .where('state', 'in', ['waiting', 'reading'])
-    .executeTakeFirst();
-  if (claimed.numUpdatedRows !== 1n) return 0;
-  const row = await tx
-    .selectFrom('pages')
-    .select('attempts')
-    .where('sheet_id', '=', page.sheet_id)
-    .executeTakeFirstOrThrow();
-  return row.attempts;
-}
-
-async function keepReading(
+async function keepReadings(
   tx: Tx,
   { db }: StepDeps,
   batch_id: string,
-  told: Extract<Told, { ok: true }>,
+  told: readonly (Told & { ok: true })[],
 ): Promise<void> {
-  const { reading, page } = told;
-  const sheet = reading.kind === 'sheet' ? reading : null;
-  await db.upsert(tx, 'readings', [
-    {
+  await db.upsert(
+    tx,
+    'readings',
+    told.map(({ reading, page, sha256, at }) => ({
       sheet_id: page.sheet_id,
       engine_version: ENGINE_VERSION,
-      template_id: sheet?.template_id ?? null,
-      template_version: sheet?.template_version ?? null,
-      image_sha256: told.sha256,
+      template_id: reading.kind === 'sheet' ? reading.template_id : null,
+      template_version: reading.kind === 'sheet' ? reading.template_version : null,
+      image_sha256: sha256,
       content: JSON.stringify(reading),
-      created_at: told.at,
-    },
-  ]);
-  if (!sheet) return;
-  // Unscored until the final load, so that the office sees whose sheets have come.
-  const marks = marksOf(sheet);
-  const { roll, variant, blank, multiple, doubtful, unscored } = scorer(null).score(marks);
-  await db.upsert(tx, 'marks', [
-    {
-      sheet_id: page.sheet_id,
-      roll,
-      variant,
+      created_at: at,
+    })),
+  );
+  const sheets = told.flatMap(({ reading, page: { sheet_id } }) =>
+    reading.kind === 'sheet' ? { sheet_id, sheet: reading, marks: marksOf(reading) } : [],
+  );
+  await db.upsert(
+    tx,
+    'marks',
+    sheets.map(({ sheet_id, sheet, marks }) => ({
+      sheet_id,
+      roll: marks.roll,
+      variant: marks.variant,
       questions: marks.values.length,
       choices: packValues(marks.values),
       doubtful: marks.doubtful,
       variant_doubtful: marks.variant_doubtful ? 1 : 0,
-    },
-  ]);
-  await db.upsert(tx, 'results', [
-    {
-      sheet_id: page.sheet_id,
+      notes: packNotes(notesOf(sheet)),
+      risk: riskOf(sheet),
+    })),
+  );
+  // Unscored until the final load, so that the office sees whose sheets have come.
+  await db.upsert(
+    tx,
+    'results',
+    sheets.map(({ sheet_id, marks }) => ({
+      sheet_id,
       batch_id,
       task_id: null,
       key_id: null,
       key_version: null,
-      roll,
-      variant,
       score: null,
       max_score: null,
       correct: null,
       wrong: null,
-      blank,
-      multiple,
-      doubtful,
-      unscored,
-    },
-  ]);
+      ...provisional(marks),
+    })),
+  );
+}
+
+function provisional(marks: ReturnType<typeof marksOf>) {
+  const { roll, variant, blank, multiple, doubtful, unscored } = scorer(null).score(marks);
+  return { roll, variant, blank, multiple, doubtful, unscored };
 }
 
 const itemEvent = (told: Told): LoggedEvent =>

@@ -10,9 +10,11 @@ import { finished } from 'node:stream/promises';
 import type { Reading } from '../../shared/protocol/reading.ts';
 import type { Stage } from '../../shared/protocol/stage.ts';
 import { marksOf, questionOf } from '../../shared/scoring/marks.ts';
+import { csvLine } from '../adapters/csv-lines.ts';
 import type { AnswersTable, BatchesTable, ResultsTable, Tx } from '../adapters/database.ts';
 import { LOADED, pagesHash } from '../audit/pages.ts';
 import { audit } from '../audit.ts';
+import { scopeOf, tellAll } from '../changes.ts';
 import { keyring, keysOf, type StoredSuspicion, scoreBatch, sheetsToScore } from '../keys/rescore.ts';
 import { beginStage, endStage, tell } from '../progress/log.ts';
 import type { Step, StepDeps } from './steps.ts';
@@ -34,7 +36,7 @@ const RESULT_COLUMNS = [
   'doubtful',
   'unscored',
 ] as const satisfies readonly (keyof ResultsTable)[];
-const ANSWER_COLUMNS = [
+export const ANSWER_COLUMNS = [
   'sheet_id',
   'question',
   'value',
@@ -42,18 +44,21 @@ const ANSWER_COLUMNS = [
   'flags',
 ] as const satisfies readonly (keyof AnswersTable)[];
 
-/** One RFC 4180 line; NULL is an unquoted \N, which no quoted text can be mistaken for. */
-const line = (cells: readonly (string | number | null)[]): string =>
-  `${cells.map((cell) => (cell === null ? '\\N' : typeof cell === 'number' ? String(cell) : `"${cell.replaceAll('"', '""')}"`)).join(',')}\n`;
-
-async function start(deps: StepDeps, batchId: string, stage: Stage, message: string): Promise<void> {
+async function start(
+  deps: StepDeps,
+  batchId: string,
+  stage: Stage,
+  message: string,
+  also?: (tx: Tx) => Promise<void>,
+): Promise<void> {
   const { db, announce } = deps;
   announce(
     await db.write(async (tx) => {
       const at = Date.now();
-      return (await beginStage(db, tx, batchId, stage, at, at))
-        ? tell(tx, batchId, { stage, message, percentage: 0 }, at)
-        : [];
+      if (!(await beginStage(db, tx, batchId, stage, at, at))) return [];
+      const told = await tell(tx, batchId, { stage, message, percentage: 0 }, at);
+      await also?.(tx);
+      return told;
     }),
   );
 }
@@ -103,7 +108,7 @@ async function writeFiles(batch: BatchesTable, deps: StepDeps): Promise<{ sheets
   for (let from = 0; from < scored.results.length; from += SHEETS_AT_ONCE) {
     const some = scored.results.slice(from, from + SHEETS_AT_ONCE);
     const rows = some.map((result) => ({ batch_id: batch.batch_id, ...result }));
-    await put(results, rows.map((row) => line(RESULT_COLUMNS.map((column) => row[column]))).join(''));
+    await put(results, rows.map((row) => csvLine(RESULT_COLUMNS.map((column) => row[column]))).join(''));
   }
   const count = { sheets: scored.results.length, answers: 0 };
   for (let after = -1; ; ) {
@@ -129,7 +134,7 @@ async function writeFiles(batch: BatchesTable, deps: StepDeps): Promise<{ sheets
         const question = questionOf(label);
         const value = question === null ? null : values[question - 1];
         if (question === null || value == null) continue;
-        lines += line([row.sheet_id, question, value, confidence, flags.join(' ')]);
+        lines += csvLine([row.sheet_id, question, value, confidence, flags.join(' ')]);
         count.answers++;
       }
     }
@@ -146,8 +151,15 @@ async function writeFiles(batch: BatchesTable, deps: StepDeps): Promise<{ sheets
   return count;
 }
 
-/** A key that was published while the files were written: its batch is to be scored again. */
+/** A key that was published, or a correction that was made, while the files were written: the batch is to be scored again. */
 async function isStale(tx: Tx, batch_id: string): Promise<boolean> {
+  const corrected = await tx
+    .selectFrom('corrections')
+    .select('rev')
+    .where('batch_id', '=', batch_id)
+    .limit(1)
+    .execute();
+  if (corrected.length > 0) return true;
   const used = await tx
     .selectFrom('results')
     .select(['task_id', 'key_id', 'key_version'])
@@ -202,7 +214,7 @@ export const load: Step = async (batch, deps) => {
           .execute();
       }
       if (await isStale(tx, batch_id)) {
-        const reason = 'a key was published while the batch was being scored';
+        const reason = 'a key or a sheet was changed while the batch was being scored';
         await db.upsert(tx, 'rescores', [{ batch_id, reason, user_id: null, requested_at: Date.now() }]);
       }
       const doubtful = await tx
@@ -233,7 +245,10 @@ export const load: Step = async (batch, deps) => {
 };
 
 export const cleanUp: Step = async (batch, deps) => {
-  await start(deps, batch.batch_id, 'cleanup', 'Cleaning up batch files');
+  // Devices are told of what was loaded in a transaction of its own: the load is long, and others wait for the number.
+  await start(deps, batch.batch_id, 'cleanup', 'Cleaning up batch files', (tx) =>
+    tellAll(deps.db, tx, scopeOf(batch.batch_id)),
+  );
   await rm(path.join(deps.workFolder, batch.batch_id), { recursive: true, force: true });
   const covers = `${batch.covers} QR ${batch.covers === 1 ? 'cover' : 'covers'}`;
   await finish(

@@ -27,6 +27,13 @@ export const createForget =
     redis.del(`${key}:current`, `${key}:log`).catch(() => undefined);
   };
 
+/** Wakes whoever watches a batch or the list, when something changed that is not in the log. Never throws. */
+export const createTouch =
+  (redis: { publish(channel: string, message: string): Promise<unknown> }) =>
+  (batchId: string): void => {
+    redis.publish(channelOf(batchId), '{}').catch(() => undefined);
+  };
+
 export type Announce = (logged: readonly Logged[]) => void;
 
 /** Returns a function that never throws and is never waited for. */

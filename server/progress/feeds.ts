@@ -1,41 +1,83 @@
-// One tail a watched batch: it reads new events from SQL once, when Redis pokes or a second has passed, and hands them to
-// every stream of this process. A stream that is behind, or was slow to take its bytes, catches up from SQL by itself,
-// so a slow client never slows the batch nor its neighbours.
-import type { BatchProgress } from '../../shared/protocol/stream.ts';
+// One tail a watched batch: it reads new events from SQL once, when Redis pokes or a second has passed, at most five times
+// a second, and hands the same bytes to every stream of this process that has come as far. A stream that is behind, or was
+// slow to take its bytes, catches up from SQL by itself, so a slow client never slows the batch nor its neighbours.
+import type { AppEventType } from '../../shared/protocol/stream.ts';
 import type { Database } from '../adapters/database.ts';
-import { isLast, type Logged, readLog } from './log.ts';
+import { isLastWord, readTold, type Told } from './log.ts';
 import { snapshot } from './snapshot.ts';
 
+/** Without a poke: Redis may be away. */
 const POLL_MS = 1000;
-/** At most four snapshots a second, at least one every five seconds. */
-const TICK_MS = 250;
+/** What happens within one tick goes out in one write. */
+const TICK_MS = 200;
+/** At most four snapshots a second. */
+const SNAPSHOT_MS = 250;
+/** A snapshot at least this often while nothing happens. */
 const QUIET_MS = 5000;
 const EVENTS_AT_ONCE = 500;
 
-/** Where a stream's events go. `logged` and `snapshot` return false when the client is not taking bytes right now. */
+/** One event as it goes over the wire; the data is JSON and so has no line breaks. */
+export const frame = (type: AppEventType, id: string, data: unknown): string =>
+  `event: ${type}\nid: ${id}\ndata: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`;
+
+let signals = 0;
+/** The k of an id `n.k`: no two on one connection are alike. */
+export const nextSignal = (): number => ++signals;
+
+/** What has come since a stream's last event. */
+export interface News {
+  events: readonly Told[];
+  /** JSON; where the batch stands after them, when that is due */
+  snapshot: string | null;
+  /** all of it as a batch's own stream says it, made once for all who are given it */
+  bytes(): Buffer;
+}
+
+/** Where a stream's events go. */
 export interface Sink {
-  logged(events: readonly Logged[]): boolean;
-  snapshot(now: BatchProgress): boolean;
+  /** false when the client is not taking bytes right now */
+  take(news: News): boolean;
   /** when bytes flow again */
   drained(): Promise<void>;
   /** the batch's last event has been handed over */
   ended(): void;
 }
 
+function newsOf(after: number, events: readonly Told[], now: string | null): News {
+  let encoded: Buffer | null = null;
+  return {
+    events,
+    snapshot: now,
+    bytes() {
+      if (encoded) return encoded;
+      let text = '';
+      for (const { type, seq, data } of events) text += frame(type, String(seq), data);
+      if (now !== null) text += frame('batch.progress', `${events.at(-1)?.seq ?? after}.${nextSignal()}`, now);
+      encoded = Buffer.from(text);
+      return encoded;
+    },
+  };
+}
+
 interface Client {
   sink: Sink;
   cursor: number;
+  /** it reads from SQL, or waits for its client to take bytes */
   busy: boolean;
-  again: boolean;
 }
 
 interface Tail {
   clients: Set<Client>;
-  recent: Logged[];
-  dirty: boolean;
+  /** number of the newest event that was read for all */
+  newest: number;
+  flushing: boolean;
+  again: boolean;
+  flushedAt: number;
   saidAt: number;
-  timers: NodeJS.Timeout[];
-  polling: 'no' | 'yes' | 'again';
+  /** something has come since the last snapshot */
+  owed: boolean;
+  poked: NodeJS.Timeout | null;
+  poll: NodeJS.Timeout;
 }
 
 export type Feeds = ReturnType<typeof createFeeds>;
@@ -43,32 +85,27 @@ export type Feeds = ReturnType<typeof createFeeds>;
 export function createFeeds(db: Database, report: (error: unknown) => void) {
   const tails = new Map<string, Tail>();
 
-  /** Hands a client everything after its cursor: from the tail's fresh events when they follow on, else from SQL. */
-  async function pump(batchId: string, tail: Tail, client: Client): Promise<void> {
-    if (client.busy) {
-      client.again = true;
-      return;
-    }
+  /** Hands news over; false when the client has to be waited for, or has had the last of it. */
+  function deliver(tail: Tail, client: Client, news: News): boolean {
+    const last = news.events.at(-1);
+    if (last) client.cursor = last.seq;
+    const flowing = client.sink.take(news);
+    if (!last || !isLastWord(last)) return flowing;
+    tail.clients.delete(client);
+    client.sink.ended();
+    return false;
+  }
+
+  /** Brings one client as far as the others are, from SQL, no faster than it takes bytes. */
+  async function catchUp(batchId: string, tail: Tail, client: Client, flowing: boolean): Promise<void> {
     client.busy = true;
     try {
-      do {
-        client.again = false;
-        for (;;) {
-          const from = tail.recent.findIndex((event) => event.seq === client.cursor + 1);
-          const events =
-            from >= 0 ? tail.recent.slice(from) : await readLog(db, batchId, client.cursor, EVENTS_AT_ONCE);
-          const last = events.at(-1);
-          if (!last || !tail.clients.has(client)) break;
-          client.cursor = last.seq;
-          if (!client.sink.logged(events)) await client.sink.drained();
-          if (isLast(last)) {
-            tail.clients.delete(client);
-            client.sink.ended();
-            return;
-          }
-          if (from >= 0) break;
-        }
-      } while (client.again);
+      if (!flowing) await client.sink.drained();
+      while (tail.clients.has(client) && client.cursor < tail.newest) {
+        const events = upToLastWord(await readTold(db, batchId, client.cursor, EVENTS_AT_ONCE));
+        if (events.length === 0 || !tail.clients.has(client)) return;
+        if (!deliver(tail, client, newsOf(client.cursor, events, null))) await client.sink.drained();
+      }
     } catch (error) {
       report(error);
     } finally {
@@ -76,45 +113,84 @@ export function createFeeds(db: Database, report: (error: unknown) => void) {
     }
   }
 
-  async function poll(batchId: string, tail: Tail): Promise<void> {
-    if (tail.polling !== 'no') {
-      tail.polling = 'again';
+  /** Reads what is new and hands it to all. */
+  async function flush(batchId: string, tail: Tail): Promise<void> {
+    if (tail.flushing) {
+      tail.again = true;
       return;
     }
-    tail.polling = 'yes';
+    tail.flushing = true;
     try {
-      const newest = tail.recent.at(-1)?.seq ?? Math.max(...[...tail.clients].map((client) => client.cursor));
-      const events = await readLog(db, batchId, newest, EVENTS_AT_ONCE);
-      if (events.length > 0) {
-        tail.recent = events;
-        tail.dirty = true;
-      }
-      for (const client of tail.clients) void pump(batchId, tail, client);
+      do {
+        tail.again = false;
+        tail.flushedAt = Date.now();
+        const after = tail.newest;
+        const events = upToLastWord(await readTold(db, batchId, after, EVENTS_AT_ONCE));
+        tail.owed ||= events.length > 0;
+        const ends = events.some(isLastWord);
+        const due = Date.now() - tail.saidAt >= (tail.owed ? SNAPSHOT_MS : QUIET_MS);
+        const now = due && !ends ? await snapshot(db, batchId) : null;
+        if (now) {
+          tail.saidAt = Date.now();
+          tail.owed = false;
+        } else if (tail.owed && !ends) poke(batchId);
+        tail.newest = events.at(-1)?.seq ?? after;
+        tail.again ||= events.length === EVENTS_AT_ONCE || ends;
+        hand(batchId, tail, after, events, now && JSON.stringify(now));
+      } while (tail.again && tail.clients.size > 0);
     } catch (error) {
       report(error);
     } finally {
-      const { polling } = tail as Tail;
-      tail.polling = 'no';
-      if (polling === 'again' && tail.clients.size > 0) void poll(batchId, tail);
+      tail.flushing = false;
     }
   }
 
-  async function tick(batchId: string, tail: Tail): Promise<void> {
-    const quiet = Date.now() - tail.saidAt;
-    if (!tail.dirty && quiet < QUIET_MS) return;
-    tail.dirty = false;
-    tail.saidAt = Date.now();
-    const now = await snapshot(db, batchId);
-    if (!now) return;
-    for (const client of tail.clients) if (!client.busy) client.sink.snapshot(now);
+  function hand(batchId: string, tail: Tail, after: number, events: readonly Told[], now: string | null): void {
+    /** those who have come as far get the same bytes */
+    const known = new Map<number, News>();
+    for (const client of [...tail.clients]) {
+      if (client.busy) continue;
+      if (client.cursor < after) {
+        void catchUp(batchId, tail, client, true);
+        continue;
+      }
+      let news = known.get(client.cursor);
+      if (!news) {
+        const since = events.filter(({ seq }) => seq > client.cursor);
+        news = newsOf(client.cursor, since, now);
+        known.set(client.cursor, news);
+      }
+      if (news.events.length === 0 && news.snapshot === null) continue;
+      if (!deliver(tail, client, news) && tail.clients.has(client)) void catchUp(batchId, tail, client, false);
+    }
   }
 
-  function tailOf(batchId: string): Tail {
+  function poke(batchId: string): void {
+    const tail = tails.get(batchId);
+    if (!tail || tail.poked) return;
+    const wait = Math.max(0, tail.flushedAt + TICK_MS - Date.now());
+    tail.poked = setTimeout(() => {
+      tail.poked = null;
+      void flush(batchId, tail);
+    }, wait);
+  }
+
+  function tailOf(batchId: string, after: number): Tail {
     const known = tails.get(batchId);
     if (known) return known;
-    const tail: Tail = { clients: new Set(), recent: [], dirty: false, saidAt: 0, timers: [], polling: 'no' };
-    tail.timers.push(setInterval(() => void poll(batchId, tail), POLL_MS));
-    tail.timers.push(setInterval(() => void tick(batchId, tail).catch(report), TICK_MS));
+    const tail: Tail = {
+      clients: new Set(),
+      newest: after,
+      flushing: false,
+      again: false,
+      flushedAt: 0,
+      saidAt: Date.now(),
+      owed: false,
+      poked: null,
+      poll: setInterval(() => {
+        if (Date.now() - tail.flushedAt >= POLL_MS) void flush(batchId, tail);
+      }, POLL_MS),
+    };
     tails.set(batchId, tail);
     return tail;
   }
@@ -122,21 +198,26 @@ export function createFeeds(db: Database, report: (error: unknown) => void) {
   return {
     /** Streams what comes after number `after` into `sink`; returns the way to stop. */
     watch(batchId: string, after: number, sink: Sink): () => void {
-      const tail = tailOf(batchId);
-      const client: Client = { sink, cursor: after, busy: false, again: false };
+      const tail = tailOf(batchId, after);
+      const client: Client = { sink, cursor: after, busy: false };
       tail.clients.add(client);
-      void pump(batchId, tail, client);
+      if (after < tail.newest) void catchUp(batchId, tail, client, true);
+      poke(batchId);
       return () => {
         tail.clients.delete(client);
         if (tail.clients.size > 0) return;
-        for (const timer of tail.timers) clearInterval(timer);
-        tails.delete(batchId);
+        clearInterval(tail.poll);
+        if (tail.poked) clearTimeout(tail.poked);
+        if (tails.get(batchId) === tail) tails.delete(batchId);
       };
     },
     /** Something was logged for this batch. */
-    poke(batchId: string): void {
-      const tail = tails.get(batchId);
-      if (tail) void poll(batchId, tail);
-    },
+    poke,
   };
+}
+
+/** A batch that was read again has last words in the middle of its log: a stream ends at each of them. */
+function upToLastWord(events: Told[]): Told[] {
+  const last = events.findIndex(isLastWord);
+  return last < 0 ? events : events.slice(0, last + 1);
 }

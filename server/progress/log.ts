@@ -2,7 +2,7 @@
 // from the batch's own row under its lock, so commit order is number order and a reader never skips one.
 
 import { STAGES, type Stage } from '../../shared/protocol/stage.ts';
-import type { LoggedEvent, ProgressEvent } from '../../shared/protocol/stream.ts';
+import type { LoggedEvent, LoggedType, ProgressEvent } from '../../shared/protocol/stream.ts';
 import type { Database, Tx } from '../adapters/database.ts';
 
 /** An event as it stands in the log. */
@@ -13,8 +13,16 @@ export interface Logged {
   at: number;
 }
 
-/** After these nothing more comes of a batch. */
-export const isLast = ({ event }: Logged): boolean => event.type === 'complete' || event.type === 'error';
+/** An event as streams pass it on: nobody looks into its data. */
+export interface Told {
+  seq: number;
+  type: LoggedType;
+  /** JSON */
+  data: string;
+}
+
+/** After these nothing more comes of a batch, unless it is read again. */
+export const isLastWord = ({ type }: Told): boolean => type === 'complete' || type === 'error';
 
 export const iso = (at: number): string => new Date(at).toISOString();
 const rank = (stage: string): number => STAGES.indexOf(stage as Stage);
@@ -134,6 +142,32 @@ export async function endStage(tx: Tx, batchId: string, stage: Stage, at: number
     .where('finished_at', 'is', null)
     .executeTakeFirst();
   return ended.numUpdatedRows === 1n;
+}
+
+/** Reads up to `limit` events after number `after`, oldest first, as they go out. */
+export async function readTold(db: Database, batchId: string, after: number, limit: number): Promise<Told[]> {
+  const rows = await db.sql
+    .selectFrom('events')
+    .select(['seq', 'type', 'data'])
+    .where('batch_id', '=', batchId)
+    .where('seq', '>', after)
+    .orderBy('seq')
+    .limit(limit)
+    .execute();
+  return rows.map(({ seq, type, data }) => ({ seq, type: type as LoggedType, data }));
+}
+
+/** What the stages said up to number `upTo`: the log without the single sheets' events. */
+export async function readStageLog(db: Database, batchId: string, upTo: number): Promise<Told[]> {
+  const rows = await db.sql
+    .selectFrom('events')
+    .select(['seq', 'type', 'data'])
+    .where('batch_id', '=', batchId)
+    .where('seq', '<=', upTo)
+    .where('type', 'in', ['progress', 'batch.complete', 'complete', 'error'])
+    .orderBy('seq')
+    .execute();
+  return rows.map(({ seq, type, data }) => ({ seq, type: type as LoggedType, data }));
 }
 
 /** Reads up to `limit` events after number `after`, oldest first. */

@@ -4,6 +4,7 @@ import type { UploadType } from '../../shared/protocol/upload.ts';
 import { CHUNK_SIZE, chunkCount, chunkLength, LARGEST_FILE, type UploadAnswer } from '../../shared/protocol/upload.ts';
 import type { Database, Tx, UploadsTable } from '../adapters/database.ts';
 import { sha256, type User } from '../auth/sessions.ts';
+import { tellBatch } from '../changes.ts';
 import { refuse } from '../problem.ts';
 import { type Logged, tell } from '../progress/log.ts';
 
@@ -113,6 +114,7 @@ export async function insertUpload(
       last_byte_at: null,
     })
     .execute();
+  await tellBatch(tx, ids.batch_id);
 }
 
 const unknown = (uploadId: string): never =>

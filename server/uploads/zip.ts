@@ -34,7 +34,7 @@ export const REFUSED = {
 } as const;
 const [ENCRYPTED, OVERLAPPING, LINK, BOMB] = [0x10001, 0x10002, 0x10003, 0x10004];
 
-const IMAGE = /\.(jpe?g|png|tiff?|webp)$/i;
+const IMAGE = /\.(jpe?g|png|tiff?|webp|pdf)$/i;
 /** What Finder and Explorer leave beside the scans. */
 const LITTER = /(^|\/)(__MACOSX\/|\._|\.DS_Store$|Thumbs\.db$)/;
 /** Ids are batch number × 1,000,000 + page. */
@@ -187,7 +187,7 @@ export async function readDirectory(bytes: LandedBytes): Promise<ZipDirectory> {
     return {
       ok: false,
       code: 'ZIP_WITHOUT_IMAGES',
-      reason: `it holds ${others ? `${held}, but ` : ''}no JPG, PNG, TIFF or WebP. Put the scans in it and send it again`,
+      reason: `it holds ${others ? `${held}, but ` : ''}no JPG, PNG, TIFF, WebP or PDF. Put the scans in it and send it again`,
     };
   }
   boundEntries(images, starts, directoryAt);

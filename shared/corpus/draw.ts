@@ -16,6 +16,8 @@ export interface SheetContent {
   variant: string;
   /** of q1, q2 …: '' blank, 'B', or 'A|C' when two are marked */
   answers: readonly string[];
+  /** of fields with other labels */
+  other?: Readonly<Record<string, string>>;
   /** text of the QR code; left out it names the template, null prints none */
   qr?: string | null;
   /** chance of this candidate's hand */
@@ -61,7 +63,7 @@ const markedIn = (label: string, content: SheetContent): string => {
   if (label === 'roll') return content.roll;
   if (label === 'variant') return content.variant;
   const question = /^q(\d+)$/.exec(label);
-  return question ? (content.answers[Number(question[1]) - 1] ?? '') : '';
+  return (question ? content.answers[Number(question[1]) - 1] : content.other?.[label]) ?? '';
 };
 
 /** @param taskId 8 digits, in the QR code and below it in figures */

@@ -61,6 +61,36 @@ export const crossBubble = (image: GrayImage, { x, y, width, height }: Bubble, s
   drawLine(image, up, scale, line, darkness);
 };
 
+/** An answer taken back: strokes up and down across the whole bubble and beyond it. */
+export const scribbleBubble = (
+  image: GrayImage,
+  { x, y, width, height }: Bubble,
+  scale: number,
+  random: Random,
+): void => {
+  const strokes = 9 + random.int(5);
+  const points = Array.from({ length: strokes + 1 }, (_, i): [number, number] => [
+    x + width * (i / strokes - 0.5) * 1.5,
+    y + (i % 2 === 0 ? -1 : 1) * height * random.between(0.6, 0.85),
+  ]);
+  drawLine(image, points, scale, random.between(0.45, 0.7), random.between(0.5, 0.9));
+};
+
+/** A ring drawn around a bubble instead of filling it. */
+export const ringBubble = (image: GrayImage, { x, y, width, height }: Bubble, scale: number, random: Random): void => {
+  const points: [number, number][] = [];
+  for (let quarter = 0; quarter < 4; quarter++) {
+    for (let i = 0; i < 6; i++) {
+      // points of a circle without sine or cosine, a quarter at a time
+      const t = i / 6;
+      const [u, v] = [(1 - t * t) / (1 + t * t), (2 * t) / (1 + t * t)];
+      const [cx, cy] = [[u, v] as const, [-v, u] as const, [-u, -v] as const, [v, -u] as const][quarter]!;
+      points.push([x + width * cx * random.between(0.57, 0.62), y + height * cy * random.between(0.57, 0.62)]);
+    }
+  }
+  drawLine(image, [...points, points[0]!], scale, random.between(0.35, 0.5), random.between(0.5, 0.9));
+};
+
 /** Side of the lattice that makes the graphite patchy. */
 const PATCHES = 7;
 

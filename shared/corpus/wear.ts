@@ -4,6 +4,8 @@ import type { GrayImage } from '../omr/image.ts';
 import { homography } from '../omr/warp.ts';
 import { seeded } from './random.ts';
 
+const TILE = 32;
+
 /** The page fed a quarter, a half or three quarters clockwise. */
 export const turn = (image: GrayImage, degrees: 0 | 90 | 180 | 270): GrayImage => {
   if (degrees === 0) return image;
@@ -11,11 +13,22 @@ export const turn = (image: GrayImage, degrees: 0 | 90 | 180 | 270): GrayImage =
   const sideways = degrees !== 180;
   const out = { width: sideways ? height : width, height: sideways ? width : height };
   const turned = new Uint8Array(data.length);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const [tx, ty] =
-        degrees === 90 ? [height - 1 - y, x] : degrees === 180 ? [width - 1 - x, height - 1 - y] : [y, width - 1 - x];
-      turned[ty * out.width + tx] = data[y * width + x]!;
+  if (degrees === 180) {
+    turned.set(data.subarray(0, width * height));
+    return { ...out, data: turned.reverse() };
+  }
+  const [first, acrossStep, downStep] = degrees === 90 ? [height - 1, height, -1] : [(width - 1) * height, -height, 1];
+  // by tiles: a column of the result is far apart in memory
+  for (let ty = 0; ty < height; ty += TILE) {
+    for (let tx = 0; tx < width; tx += TILE) {
+      const [bottom, right] = [Math.min(height, ty + TILE), Math.min(width, tx + TILE)];
+      for (let y = ty; y < bottom; y++) {
+        let to = first + tx * acrossStep + y * downStep;
+        for (let x = tx; x < right; x++) {
+          turned[to] = data[y * width + x]!;
+          to += acrossStep;
+        }
+      }
     }
   }
   return { ...out, data: turned };
@@ -56,51 +69,88 @@ export const bend = (image: GrayImage, { skew = 0, scale = 1, corners = [], behi
   if (!back) throw new RangeError('these corners leave nothing of the page');
   const out = new Uint8Array(data.length).fill(behind);
   for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const w = back[6] * (x + 0.5) + back[7] * (y + 0.5) + 1;
-      const px = (back[0] * (x + 0.5) + back[1] * (y + 0.5) + back[2]) / w - 0.5;
-      const py = (back[3] * (x + 0.5) + back[4] * (y + 0.5) + back[5]) / w - 0.5;
-      const ix = Math.floor(px);
-      const iy = Math.floor(py);
-      if (ix < 0 || iy < 0 || ix >= width - 1 || iy >= height - 1) continue;
+    // numerators and denominator of the first pixel's centre, and what each further pixel adds
+    let w = back[6] * 0.5 + back[7] * (y + 0.5) + 1;
+    let u = back[0] * 0.5 + back[1] * (y + 0.5) + back[2];
+    let v = back[3] * 0.5 + back[4] * (y + 0.5) + back[5];
+    for (let to = y * width; to < (y + 1) * width; to++) {
+      const over = 1 / w;
+      const px = u * over - 0.5;
+      const py = v * over - 0.5;
+      u += back[0];
+      v += back[3];
+      w += back[6];
+      if (px < 0 || py < 0 || px >= width - 1 || py >= height - 1) continue;
+      // none is negative, and a shift by none cuts the fraction off
+      const ix = px | 0;
+      const iy = py | 0;
       const fx = px - ix;
-      const fy = py - iy;
       const at = iy * width + ix;
-      const upper = data[at]! * (1 - fx) + data[at + 1]! * fx;
-      const lower = data[at + width]! * (1 - fx) + data[at + width + 1]! * fx;
-      out[y * width + x] = Math.round(upper * (1 - fy) + lower * fy);
+      const upper = data[at]! + (data[at + 1]! - data[at]!) * fx;
+      const lower = data[at + width]! + (data[at + width + 1]! - data[at + width]!) * fx;
+      out[to] = (upper + (lower - upper) * (py - iy) + 0.5) | 0;
     }
   }
   return { width, height, data: out };
 };
 
+/** Weights of a blur from its middle outwards: passes of [a, 1 - 2a, a], which add up variances of 2a each, in one. */
+const weightsOf = (sigma: number): Float32Array => {
+  const passes = Math.max(1, Math.ceil((sigma * sigma) / 0.5));
+  const a = (sigma * sigma) / (2 * passes);
+  let weights = [1];
+  for (let pass = 0; pass < passes; pass++) {
+    const wider = new Array<number>(weights.length + 2).fill(0);
+    weights.forEach((weight, i) => {
+      wider[i] = wider[i]! + weight * a;
+      wider[i + 1] = wider[i + 1]! + weight * (1 - 2 * a);
+      wider[i + 2] = wider[i + 2]! + weight * a;
+    });
+    weights = wider;
+  }
+  const half = weights.slice(passes);
+  // tails that move no pixel by a tenth of a grey level cost as much as the rest
+  const kept = half.filter((weight, i) => i === 0 || weight > 2e-4);
+  kept[0] = kept[0]! + 2 * half.slice(kept.length).reduce((sum, weight) => sum + weight, 0);
+  return Float32Array.from(kept);
+};
+
+let plane = new Float32Array(0);
+
 /** Out of focus. @param sigma in pixels */
 export const blur = (image: GrayImage, sigma: number): GrayImage => {
   if (sigma <= 0) return image;
-  const { width, height } = image;
-  // passes of [a, 1 - 2a, a] add up variances of 2a each
-  const passes = Math.max(1, Math.ceil((sigma * sigma) / 0.5));
-  const a = (sigma * sigma) / (2 * passes);
-  let from = Float32Array.from(image.data);
-  let to = new Float32Array(from.length);
-  for (let pass = 0; pass < passes; pass++) {
-    for (const [step, last, stride, lines] of [
-      [1, width - 1, width, height],
-      [width, height - 1, 1, width],
-    ] as const) {
-      for (let line = 0; line < lines; line++) {
-        const start = line * stride;
-        for (let i = 0; i <= last; i++) {
-          const at = start + i * step;
-          const before = from[i === 0 ? at : at - step]!;
-          const after = from[i === last ? at : at + step]!;
-          to[at] = from[at]! * (1 - 2 * a) + (before + after) * a;
-        }
-      }
-      [from, to] = [to, from];
+  const { width, height, data } = image;
+  const weights = weightsOf(sigma);
+  const reach = weights.length - 1;
+  if (plane.length < width * height) plane = new Float32Array(width * height);
+  const line = new Float32Array(width + 2 * reach);
+  for (let y = 0; y < height; y++) {
+    const row = plane.subarray(y * width, (y + 1) * width);
+    line.fill(data[y * width]!, 0, reach);
+    line.set(data.subarray(y * width, (y + 1) * width), reach);
+    line.fill(data[(y + 1) * width - 1]!, reach + width);
+    for (let x = 0; x < width; x++) row[x] = line[x + reach]! * weights[0]!;
+    for (let k = 1; k <= reach; k++) {
+      const weight = weights[k]!;
+      const [before, after] = [reach - k, reach + k];
+      for (let x = 0; x < width; x++) row[x] = row[x]! + (line[x + before]! + line[x + after]!) * weight;
     }
   }
-  return { width, height, data: Uint8Array.from(from, (value) => Math.round(value)) };
+  const out = new Uint8ClampedArray(width * height);
+  const sum = new Float32Array(width);
+  for (let y = 0; y < height; y++) {
+    const from = y * width;
+    for (let x = 0; x < width; x++) sum[x] = plane[from + x]! * weights[0]!;
+    for (let k = 1; k <= reach; k++) {
+      const weight = weights[k]!;
+      const above = Math.max(0, y - k) * width;
+      const below = Math.min(height - 1, y + k) * width;
+      for (let x = 0; x < width; x++) sum[x] = sum[x]! + (plane[above + x]! + plane[below + x]!) * weight;
+    }
+    out.set(sum, from);
+  }
+  return { width, height, data: new Uint8Array(out.buffer) };
 };
 
 /** 65,536 draws of unit variance, made once: drawing four million for each page would take most of its time. */
@@ -113,18 +163,19 @@ export const grain = (image: GrayImage, sigma: number, seed: number): GrayImage 
     grains = Float32Array.from({ length: 65_536 }, () => even.normal());
   }
   const random = seeded(seed);
-  const { width, height } = image;
-  const data = new Uint8Array(image.data.length);
+  const { width, height, data: from } = image;
+  // which rounds and clamps as it is written
+  const data = new Uint8ClampedArray(from.length);
   // each row starts at a place of its own, so that no pattern shows
   for (let y = 0; y < height; y++) {
     let at = random.int(65_536);
     const step = 1 + 2 * random.int(64);
     for (let i = y * width; i < (y + 1) * width; i++) {
-      data[i] = clampByte(image.data[i]! + sigma * grains[at]!);
+      data[i] = from[i]! + sigma * grains[at]!;
       at = (at + step) & 65_535;
     }
   }
-  return { ...image, data };
+  return { width, height, data: new Uint8Array(data.buffer) };
 };
 
 /** A fold across the page: what lies beyond it is seen at a slant, and its crease is dark. */
@@ -209,15 +260,15 @@ export const expose = (image: GrayImage, black: number, white: number): GrayImag
 
 /** Uneven light: full at one corner, less by `amount` (0 to 1) at the opposite one. */
 export const shade = (image: GrayImage, amount: number): GrayImage => {
-  const { width, height } = image;
-  const data = new Uint8Array(image.data.length);
+  const { width, height, data: from } = image;
+  const data = new Uint8ClampedArray(from.length);
+  const across = amount / (2 * width);
   for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const light = 1 - (amount * (x / width + y / height)) / 2;
-      data[y * width + x] = Math.round(image.data[y * width + x]! * light);
-    }
+    const light = 1 - (amount * y) / (2 * height);
+    const row = y * width;
+    for (let x = 0; x < width; x++) data[row + x] = from[row + x]! * (light - across * x);
   }
-  return { width, height, data };
+  return { width, height, data: new Uint8Array(data.buffer) };
 };
 
 const clampByte = (value: number): number => Math.max(0, Math.min(255, Math.round(value)));

@@ -5,7 +5,7 @@ import { textStrokes, textWidth } from '../template/glyphs.ts';
 import { LETTER_HEIGHT, LETTER_INK, LETTER_LINE } from '../template/print.ts';
 import type { Template } from '../template/template.ts';
 import type { GrayImage } from './image.ts';
-import { type Paper, paperAt } from './threshold.ts';
+import { brightnessOf, type Paper, paperAt } from './threshold.ts';
 import { type Homography, project } from './warp.ts';
 
 /** Share of the radius that is measured: inside the printed outline at 0.1 bubble of misalignment. */
@@ -42,7 +42,13 @@ export interface Lie {
   outline?: 'ellipse' | 'box';
 }
 
-/** Darkness of every bubble in the template's order: 0 as light as the paper, 1 black. */
+/** A bubble is seen when this share of it is on the raster. */
+const MOSTLY = 0.8;
+/** Below this share of a page's usual brightness there is no paper: the page is torn there, or a lid shows. */
+const NO_PAPER = 0.3;
+
+/** Darkness of every bubble in the template's order: 0 as light as the paper, 1 black, NaN where the bubble lies beyond the
+ *  raster or where there is no paper. */
 export const measureBubbles = (
   image: GrayImage,
   paper: Paper,
@@ -53,6 +59,7 @@ export const measureBubbles = (
   const { width, height, data } = image;
   const samples = outline ? DENSE[outline] : SAMPLES;
   const dark = new Float64Array(bubbles.length);
+  const darkest = NO_PAPER * brightnessOf(paper);
   for (let b = 0; b < bubbles.length; b++) {
     const bubble = bubbles[b]!;
     const bx = bubble.x + (shift ? shift[2 * b]! : 0);
@@ -91,7 +98,8 @@ export const measureBubbles = (
       }
     }
     const bright = paperAt(paper, centre.x, centre.y);
-    dark[b] = count === 0 || bright < 1 ? 0 : Math.max(0, 1 - sum / count / bright);
+    const seen = 2 * count > MOSTLY * samples.length && bright > darkest;
+    dark[b] = seen ? Math.max(0, 1 - sum / count / bright) : Number.NaN;
   }
   return dark;
 };
@@ -104,8 +112,8 @@ const GLYPH_WEIGHT = 6;
 const FEW = 40;
 const DARKEST_BLANK = 0.12;
 
-/** How dark each bubble is without a mark, from the page itself: the middle of all bubbles with that letter. */
-export const glyphDarkness = (dark: Float64Array, bubbles: readonly Bubble[]): Float64Array => {
+/** Bubbles by what is printed in them and how large they are, by index. */
+const alike = (bubbles: readonly Bubble[]): number[][] => {
   const groups = new Map<string, number[]>();
   bubbles.forEach(({ option, width, height }, i) => {
     const kind = `${option}/${Math.round(width * 4)}/${Math.round(height * 4)}`;
@@ -113,11 +121,23 @@ export const glyphDarkness = (dark: Float64Array, bubbles: readonly Bubble[]): F
     if (group) group.push(i);
     else groups.set(kind, [i]);
   });
-  const middle = (values: Float64Array): number => values.sort()[(values.length - 1) >> 1] ?? 0;
+  return [...groups.values()];
+};
+
+/** Middle of the numbers, the lower one of two; those that are not seen (NaN) do not count. */
+const middle = (values: Float64Array): number => {
+  values.sort();
+  let seen = values.length;
+  while (seen > 0 && Number.isNaN(values[seen - 1]!)) seen--;
+  return values[(seen - 1) >> 1] ?? 0;
+};
+
+/** How dark each bubble is without a mark, from the page itself: the middle of all bubbles with that letter. */
+export const glyphDarkness = (dark: Float64Array, bubbles: readonly Bubble[]): Float64Array => {
   // print is seldom darker than this inside; where all of few bubbles are marked, their middle is a mark's
   const page = Math.min(middle(dark.slice()), dark.length < FEW ? DARKEST_BLANK : 1);
   const expected = new Float64Array(dark.length);
-  for (const group of groups.values()) {
+  for (const group of alike(bubbles)) {
     const own = middle(Float64Array.from(group, (i) => dark[i]!));
     const extra =
       Math.max(-MOST_GLYPH, Math.min(MOST_GLYPH, own - page)) * (group.length / (group.length + GLYPH_WEIGHT));
@@ -126,10 +146,35 @@ export const glyphDarkness = (dark: Float64Array, bubbles: readonly Bubble[]): F
   return expected;
 };
 
+/** Blur, ink and the scanner's curve make a letter differ this much from what was printed; a letter that differs more is
+ *  marked on most of the page. */
+const MOST_WORN = 0.06;
+
+const kinds = new WeakMap<Template, number[][]>();
+
+/**
+ * How dark each bubble of a sheet of Sheaf's own is without a mark: what its letter covers, and how that came out on this
+ * page by the middle of all bubbles with that letter.
+ */
+export const wornDarkness = (template: Template, dark: Float64Array): Float64Array => {
+  const printed = blankDarkness(template);
+  const groups = kinds.get(template) ?? alike(layOut(template).bubbles);
+  kinds.set(template, groups);
+  const over = dark.map((value, i) => value - printed[i]!);
+  const page = middle(over.slice());
+  const expected = printed.slice();
+  for (const group of groups) {
+    const extra = middle(Float64Array.from(group, (i) => over[i]!)) - page;
+    if (!(Math.abs(extra) < MOST_WORN)) continue;
+    for (const i of group) expected[i] = expected[i]! + extra * (group.length / (group.length + GLYPH_WEIGHT));
+  }
+  return expected;
+};
+
 const known = new WeakMap<Template, Float64Array>();
 
 /** How dark each bubble of a template is when nobody marked it: what its letter covers of the measured part. */
-export const blankDarkness = (template: Template): Float64Array => {
+const blankDarkness = (template: Template): Float64Array => {
   const before = known.get(template);
   if (before) return before;
   const byKind = new Map<string, number>();
@@ -143,14 +188,17 @@ export const blankDarkness = (template: Template): Float64Array => {
   return expected;
 };
 
-/** Share of the samples that lie on the letter's strokes. */
+/** Finer than what is measured: a stroke must not meet or miss a coarse grid by chance. */
+const FINE_SAMPLES = samplesOf(INNER, 40);
+
+/** Share of the measured part that lies on the letter's strokes. */
 const letterShare = ({ option, width, height }: Bubble): number => {
   const h = height * LETTER_HEIGHT;
   const segments = textStrokes(option, -textWidth(option, h) / 2, -h / 2, h);
   const reach = (LETTER_LINE / 2) * (LETTER_LINE / 2);
   let on = 0;
-  for (let s = 0; s < SAMPLES.length; s += 2) {
-    const [x, y] = [SAMPLES[s]! * width, SAMPLES[s + 1]! * height];
+  for (let s = 0; s < FINE_SAMPLES.length; s += 2) {
+    const [x, y] = [FINE_SAMPLES[s]! * width, FINE_SAMPLES[s + 1]! * height];
     for (let k = 0; k < segments.length; k += 4) {
       const [x1, y1, x2, y2] = segments.slice(k, k + 4) as [number, number, number, number];
       const [dx, dy] = [x2 - x1, y2 - y1];
@@ -161,7 +209,7 @@ const letterShare = ({ option, width, height }: Bubble): number => {
       break;
     }
   }
-  return (2 * on) / SAMPLES.length;
+  return (2 * on) / FINE_SAMPLES.length;
 };
 
 /** The outline is looked for on this many points around each bubble, given as a unit circle in eighths and between. */

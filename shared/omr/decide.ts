@@ -1,7 +1,9 @@
 // From darkness to answers: one decision level for the page, then each field by its own bubbles. What falls between is
 // flagged for a person.
-import type { FieldReading } from '../protocol/reading.ts';
+import { FIELD_FLAGS, type FieldReading } from '../protocol/reading.ts';
 import type { LaidField } from '../template/geometry.ts';
+import { confidenceOf, markedAlone, markedBeside, UNSEEN_ERROR } from './confidence.ts';
+import { isOutside, isScribble, isTick, type Shape } from './shape.ts';
 
 export interface PageLevels {
   /** what an unmarked bubble measures on this page beyond its letter: the paper's own greyness */
@@ -28,9 +30,13 @@ const TYPICAL_MARK = 0.5;
  * flat optimum over 73,995 bubbles of 147 real pages (0.3 to 0.4 of the way, 3 to 5 deviations).
  */
 export const pageLevels = (dark: Float64Array, expected: Float64Array): PageLevels => {
-  const raw = new Float64Array(dark.length);
-  for (let i = 0; i < raw.length; i++) raw[i] = dark[i]! - expected[i]!;
-  raw.sort();
+  const all = new Float64Array(dark.length);
+  for (let i = 0; i < all.length; i++) all[i] = dark[i]! - expected[i]!;
+  all.sort();
+  // bubbles that are not on the raster are not numbers, and sorted last
+  let seen = all.length;
+  while (seen > 0 && Number.isNaN(all[seen - 1]!)) seen--;
+  const raw = all.subarray(0, seen);
   const lower = raw.slice(0, Math.max(1, Math.ceil(raw.length * 0.7)));
   const offset = Math.min(MOST_OFFSET, median(lower));
   for (let i = 0; i < lower.length; i++) lower[i] = Math.abs(lower[i]! - offset);
@@ -44,28 +50,39 @@ export const pageLevels = (dark: Float64Array, expected: Float64Array): PageLeve
   return { offset, threshold, spread };
 };
 
-/** Net darkness of every bubble: over paper, letter and the page's own greyness, never below 0. */
+/** Net darkness of every bubble: over paper, letter and the page's own greyness, never below 0; NaN where none was seen. */
 export const netDarkness = (dark: Float64Array, expected: Float64Array, offset: number): Float64Array =>
   dark.map((d, i) => Math.max(0, d - expected[i]! - offset));
 
 type Flag = FieldReading['flags'][number];
 
+/** A closer look at single bubbles, where the page can give one. */
+export interface Look {
+  shape(bubble: number): Shape;
+  /** whether the outlines of a group's bubbles are there */
+  printed(first: number, count: number): boolean;
+}
+
 interface Choice {
   marked: number[];
-  /** 0 to 1: how far the bubbles are from the nearest limit; 0 when a person should look */
-  margin: number;
+  /** chance that this is not what was marked */
+  error: number;
   flags: Flag[];
 }
 
-// All in units of the page's level, which is a third of a typical mark.
+// All in units of the page's level, which is a third of a typical mark. On worn pages of level two blanks stay under 0.15,
+// what erasers leave under 0.8, and one deliberate mark in a thousand is under 0.95.
 /** A lone bubble from here on is a mark beyond doubt: what erasers leave is under it. */
 const SURE_MARK = 0.95;
 /** A lone bubble below that counts as a faint mark from here on … */
 const FAINT = 0.6;
 /** … if it leads the others by this much. */
 const LEAD = 0.4;
-/** Below this nothing was marked; grainy paper and dark letters raise it, up to the second figure. */
-const SURE_BLANK = [0.4, 0.65] as const;
+/** Below this nothing was marked, where what is printed in the bubbles is known and where it is not; grainy paper and dark
+ *  letters raise it by so many spreads of the blanks, up to a limit. */
+const SURE_BLANK = { known: 0.35, guessed: 0.4 } as const;
+const BLANK_GRAINS = 8;
+const MOST_BLANK = 0.65;
 /** Beside a mark, what stays under this is dirt or what an eraser left … */
 const SURE_REST = 0.78;
 /** … and from here on, unless it is much weaker than the mark, a second mark. */
@@ -73,65 +90,100 @@ const SURE_SECOND = 1.35;
 /** Beside a strong mark, one this much weaker is what an eraser left, and a person looks. */
 const ERASED_SHARE = 0.4;
 
-/** How far a level is from a limit, 0 at it and 1 far away, on a scale that is the same on both sides. */
-const clearance = (level: number, limit: number): number => Math.min(1, Math.abs(level - limit) / limit);
+/** The level under which a bubble of this page is surely blank, in units of its own. */
+export const blankLevel = ({ spread, threshold }: PageLevels, print: keyof typeof SURE_BLANK): number =>
+  Math.min(MOST_BLANK, Math.max(SURE_BLANK[print], (BLANK_GRAINS * spread) / threshold));
 
-/** @param grain how far blanks spread, in units of the level */
+/** @param blankBelow as `blankLevel` gives it */
 export const decideGroup = (
   net: ArrayLike<number>,
   first: number,
   count: number,
   threshold: number,
-  grain = 0,
+  blankBelow: number = SURE_BLANK.known,
+  look: Look | null = null,
 ): Choice => {
-  let [top, second, best] = [0, 0, 0];
+  let [top, second, best, unseen] = [0, 0, 0, false];
   for (let i = 0; i < count; i++) {
     const level = net[first + i]! / threshold;
-    if (level > top) [top, second, best] = [level, top, i];
+    if (Number.isNaN(level)) unseen = true;
+    else if (level > top) [top, second, best] = [level, top, i];
     else if (level > second) second = level;
   }
-  const blankBelow = Math.min(SURE_BLANK[1], Math.max(SURE_BLANK[0], 8 * grain));
-  if (top < FAINT || (top < SURE_MARK && top - second < LEAD)) {
-    const sure = top < blankBelow;
-    return {
-      marked: [],
-      margin: sure ? clearance(top, blankBelow) : 0,
-      flags: sure ? ['blank'] : ['blank', 'doubtful'],
-    };
+  const choice = bySeen(net, first, count, threshold, { top, second, best, blankBelow });
+  if (look) for (const flag of flagsBy(look, choice.marked, first, count)) choice.flags.push(flag);
+  if (unseen) {
+    choice.error = Math.max(choice.error, UNSEEN_ERROR);
+    choice.flags.push('doubtful');
   }
-  if (top < SURE_MARK) return { marked: [best], margin: 0, flags: ['faint', 'doubtful'] };
+  choice.flags = FIELD_FLAGS.filter((flag) => choice.flags.includes(flag));
+  return choice;
+};
+
+const flagsBy = (look: Look, marked: readonly number[], first: number, count: number): Flag[] => {
+  const flags: Flag[] = [];
+  if (marked.length > 0) {
+    for (const i of marked) {
+      const shape = look.shape(first + i);
+      if (isTick(shape)) flags.push('tick');
+      // an answer taken back is no answer
+      if (isScribble(shape)) flags.push('scribble', 'doubtful');
+    }
+    return flags;
+  }
+  // paper without print is no blank answer but a part of the page that is hidden
+  if (!look.printed(first, count)) return ['doubtful'];
+  for (let i = 0; i < count; i++) if (isOutside(look.shape(first + i))) return ['outside', 'doubtful'];
+  return flags;
+};
+
+const bySeen = (
+  net: ArrayLike<number>,
+  first: number,
+  count: number,
+  threshold: number,
+  { top, second, best, blankBelow }: { top: number; second: number; best: number; blankBelow: number },
+): Choice => {
+  if (top < FAINT || (top < SURE_MARK && top - second < LEAD)) {
+    return { marked: [], error: markedAlone(top), flags: top < blankBelow ? ['blank'] : ['blank', 'doubtful'] };
+  }
+  if (top < SURE_MARK) return { marked: [best], error: 1 - markedAlone(top), flags: ['faint', 'doubtful'] };
   if (second < SURE_REST) {
-    return { marked: [best], margin: Math.min(clearance(top, SURE_MARK), clearance(second, SURE_REST)), flags: [] };
+    return { marked: [best], error: 1 - markedAlone(top) + markedBeside(second), flags: [] };
   }
   const marked: number[] = [];
-  let [sure, erased, margin] = [true, false, 1];
+  let [sure, erased, error] = [true, false, 1 - markedAlone(top)];
   for (let i = 0; i < count; i++) {
     const level = net[first + i]! / threshold;
-    if (level < SURE_REST) continue;
+    if (!(level >= SURE_REST)) continue;
     if (level < SURE_SECOND) sure = false;
-    if (level < ERASED_SHARE * top) erased = true;
+    const weak = level < ERASED_SHARE * top;
+    if (weak) erased = true;
     else if (level > 1) marked.push(i);
-    margin = Math.min(margin, clearance(level, SURE_SECOND));
+    if (i === best) continue;
+    const chance = markedBeside(level);
+    error += !weak && level > 1 ? 1 - chance : chance;
   }
+  if (marked.length === 0) marked.push(best);
   const flags: Flag[] = [];
   if (erased) flags.push('erased');
   if (marked.length > 1) flags.push('multiple');
   if (erased || !sure) flags.push('doubtful');
-  if (marked.length === 0) marked.push(best);
-  return { marked, margin: erased || !sure ? 0 : margin, flags };
+  return { marked, error, flags };
 };
 
-/** An ordering, not yet a calibration: doubtful fields were wrong about one time in 60 on a few worn sheets, the other
- *  steps are estimates, to be fitted on a corpus that the rules were not tuned on. Never 1: nothing is certain. */
-const confidenceOf = (margin: number): number => {
-  const error = margin === 0 ? 1 / 60 : margin < 0.1 ? 3e-4 : margin < 0.3 ? 3e-5 : 5e-6;
-  return Math.round((1 - error) * 1e6) / 1e6;
-};
-
-/** @param grain how far the page's blanks spread, in units of the level */
-export const decideField = (field: LaidField, net: ArrayLike<number>, threshold: number, grain = 0): FieldReading => {
-  const groups = field.groups.map((first) => decideGroup(net, first, field.options.length, threshold, grain));
-  const confidence = confidenceOf(Math.min(...groups.map(({ margin }) => margin)));
+/** @param blankBelow as `blankLevel` gives it */
+export const decideField = (
+  field: LaidField,
+  net: ArrayLike<number>,
+  threshold: number,
+  blankBelow: number = SURE_BLANK.known,
+  look: Look | null = null,
+): FieldReading => {
+  const groups = field.groups.map((first) =>
+    decideGroup(net, first, field.options.length, threshold, blankBelow, look),
+  );
+  const confidence = confidenceOf(groups.reduce((sum, { error }) => sum + error, 0));
   const { label } = field;
   if (field.type === 'choice') {
     const [only] = groups as [Choice];
@@ -140,12 +192,11 @@ export const decideField = (field: LaidField, net: ArrayLike<number>, threshold:
   const characters = groups.map(({ marked }) =>
     marked.length === 0 ? '_' : marked.length > 1 ? '?' : field.options[marked[0]!]!,
   );
-  const some = (flag: Flag): boolean => groups.some(({ flags }) => flags.includes(flag));
   const blank = groups.every(({ marked }) => marked.length === 0);
-  const flags: Flag[] = [];
-  if (blank) flags.push('blank');
-  for (const flag of ['multiple', 'faint', 'erased'] as const) if (some(flag)) flags.push(flag);
-  // a number with a gap in it is no number: someone forgot a column, or the engine missed a mark
-  if (some('doubtful') || (!blank && characters.includes('_'))) flags.push('doubtful');
+  const flags = FIELD_FLAGS.filter((flag) => {
+    const some = groups.some((group) => group.flags.includes(flag));
+    // a number with a gap in it is no number: someone forgot a column, or the engine missed a mark
+    return flag === 'blank' ? blank : some || (flag === 'doubtful' && !blank && characters.includes('_'));
+  });
   return { label, value: characters.join(''), confidence, flags };
 };

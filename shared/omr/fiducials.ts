@@ -12,12 +12,8 @@ export interface Mark extends Point {
   hole: number;
 }
 
-/** The corners as they lie in the raster, clockwise from its top left. */
-export interface Corners {
-  marks: [Mark, Mark, Mark, Mark];
-  /** those that were not seen but worked out from the others */
-  inferred: readonly number[];
-}
+/** Four squares as they lie in the raster, clockwise from its top left. */
+export type Corners = readonly [Mark, Mark, Mark, Mark];
 
 /** Corner squares are looked for this far in from the raster's edges: covers 10° of skew and a margin around. */
 const ZONE = 0.3;
@@ -29,55 +25,48 @@ const SMALLEST_SQUARE = 8;
 /** Of each corner only the likeliest few are tried in combination. */
 const MOST_CANDIDATES = 6;
 
-export interface Guesses {
-  /** the best four that were seen, and for each corner the best three with the fourth worked out: the ticks show which */
-  likely: Corners[];
-  /** what any two squares would mean, when nothing likelier proves right */
-  desperate(): Corners[];
-}
-
-export const findCorners = (frame: Frame, paper: Paper, template: SheafTemplate): Guesses => {
+/** The best four squares, one in each corner of the raster; null when no four lie as the template says. */
+export const findCorners = (frame: Frame, paper: Paper, template: SheafTemplate): Corners | null => {
   const { size, centres } = template.fiducials;
-  const long = Math.max(template.page.width, template.page.height);
-  const expected = (size / long) * Math.max(frame.width, frame.height);
-  // a square too small to have a hole in it looks like anything, and anything like it
-  if (expected < SMALLEST_SQUARE) return { likely: [], desperate: () => [] };
+  const expected = expectedSide(frame, template);
   const zoneWidth = Math.floor(frame.width * ZONE);
   const zoneHeight = Math.floor(frame.height * ZONE);
   const right = frame.width - zoneWidth;
   const low = frame.height - zoneHeight;
   const levels = inkLevels(paper);
+  const [least, most] = [expected * SMALLEST, expected * LARGEST];
   const candidates = [
     [0, 0],
     [right, 0],
     [right, low],
     [0, low],
-  ].map(([x, y]) => squaresIn(frame, paper, levels, x!, y!, zoneWidth, zoneHeight, expected));
+  ].map(([x, y]) => {
+    const zone = { x: x!, y: y!, width: zoneWidth, height: zoneHeight };
+    return squaresAmong(blobsIn(frame, levels, paper.columns, zone, least, most), frame, paper, expected).slice(
+      0,
+      MOST_CANDIDATES,
+    );
+  });
   const [a, b, , d] = centres;
   const width = distance({ x: a[0], y: a[1] }, { x: b[0], y: b[1] });
   const height = distance({ x: a[0], y: a[1] }, { x: d[0], y: d[1] });
-  const shape = { width, height, size };
-  const raster = { width: frame.width * frame.shrink, height: frame.height * frame.shrink };
-  return { likely: bestFour(candidates, shape), desperate: () => [...allTwos(candidates, shape, raster)] };
+  return bestFour(candidates, { width, height, size });
 };
 
-const squaresIn = (
-  frame: Frame,
-  paper: Paper,
-  levels: Uint8Array,
-  x0: number,
-  y0: number,
-  width: number,
-  height: number,
-  expected: number,
-): Mark[] => {
+/** Side of a corner square in frame pixels on a page that fills the raster. */
+export const expectedSide = (frame: Frame, { page, fiducials }: SheafTemplate): number =>
+  (fiducials.size / Math.max(page.width, page.height)) * Math.max(frame.width, frame.height);
+
+/** Components that could be a corner square, the likeliest first. A square too small to have a hole in it looks like
+ *  anything, and anything like it: then there are none. */
+export const squaresAmong = (blobs: readonly Blob[], frame: Frame, paper: Paper, expected: number): Mark[] => {
+  if (expected < SMALLEST_SQUARE) return [];
   const found: { mark: Mark; unlike: number }[] = [];
-  const [least, most] = [expected * SMALLEST, expected * LARGEST];
-  for (const blob of blobsIn(frame, levels, paper.columns, { x: x0, y: y0, width, height }, least, most)) {
+  for (const blob of blobs) {
     const w = blob.right - blob.left + 1;
     const h = blob.bottom - blob.top + 1;
     const [short, long] = w < h ? [w, h] : [h, w];
-    if (long > short * 1.4) continue;
+    if (short < expected * SMALLEST || long > expected * LARGEST || long > short * 1.4) continue;
     // half the box is what a hollow square turned by 10° leaves; a ring or a letter leaves less
     const box = blob.area / (w * h);
     if (box < 0.45) continue;
@@ -86,8 +75,7 @@ const squaresIn = (
     const ratio = mark.side / (expected * frame.shrink);
     found.push({ mark, unlike: (ratio > 1 ? ratio - 1 : 1 / ratio - 1) + (long / short - 1) });
   }
-  found.sort((a, b) => a.unlike - b.unlike);
-  return found.slice(0, MOST_CANDIDATES).map(({ mark }) => mark);
+  return found.sort((a, b) => a.unlike - b.unlike).map(({ mark }) => mark);
 };
 
 /** Centre of mass of the darkness, which is finer than a pixel, and how light the middle is. */
@@ -203,94 +191,17 @@ const misfit = (marks: readonly Mark[], { width, height, size }: Shape): number 
   return sides + diagonals + ratio + sizes / 2;
 };
 
-const bestFour = (candidates: readonly Mark[][], shape: Shape): Corners[] => {
-  const guesses: Corners[] = [];
-  const keepBest = (all: Iterable<Corners>): void => {
-    let best: Corners | null = null;
-    let least = Number.POSITIVE_INFINITY;
-    for (const corners of all) {
-      const fit = misfit(corners.marks, shape);
-      if (fit === null || fit >= least) continue;
-      least = fit;
-      best = corners;
-    }
-    if (best) guesses.push(best);
-  };
-  keepBest(allFours(candidates));
-  for (let missing = 0; missing < 4; missing++) keepBest(allThrees(candidates, missing));
-  return guesses;
-};
-
-function* allFours([as, bs, cs, ds]: readonly Mark[][]): Generator<Corners, void, undefined> {
+const bestFour = ([as, bs, cs, ds]: readonly Mark[][], shape: Shape): Corners | null => {
+  let best: Corners | null = null;
+  let least = Number.POSITIVE_INFINITY;
   for (const a of as!)
-    for (const b of bs!) for (const c of cs!) for (const d of ds!) yield { marks: [a, b, c, d], inferred: [] };
-}
-
-/** A square torn off or hidden: the fourth corner of the parallelogram stands in for it. */
-function* allThrees(candidates: readonly Mark[][], missing: number): Generator<Corners, void, undefined> {
-  const [next, opposite, before] = [1, 2, 3].map((k) => candidates[(missing + k) % 4]!) as [Mark[], Mark[], Mark[]];
-  for (const p of next)
-    for (const q of opposite)
-      for (const r of before) {
-        const mark = { x: p.x + r.x - q.x, y: p.y + r.y - q.y, side: (p.side + r.side) / 2, hole: 0.5 };
-        const inOrder = [mark, p, q, r];
-        const marks = [0, 1, 2, 3].map((i) => inOrder[(i - missing + 4) % 4]!) as Corners['marks'];
-        yield { marks, inferred: [missing] };
-      }
-}
-
-/** Of each corner so many candidates are tried in pairs. */
-const PAIR_CANDIDATES = 3;
-/** How far beyond the raster a corner may lie that is not on it, as a share of its sides. */
-const BEYOND = 0.15;
-
-/** Two squares say how the page lies, if not yet how it is held askew: turned, scaled and moved, no more. */
-function* allTwos(
-  candidates: readonly Mark[][],
-  { width, height, size }: Shape,
-  raster: { width: number; height: number },
-): Generator<Corners, void, undefined> {
-  for (const [w, h] of [
-    [width, height],
-    [height, width],
-  ] as const) {
-    const rect = [
-      { x: 0, y: 0 },
-      { x: w, y: 0 },
-      { x: w, y: h },
-      { x: 0, y: h },
-    ] as const;
-    for (let i = 0; i < 4; i++) {
-      for (let j = i + 1; j < 4; j++) {
-        const [p, q] = [rect[i]!, rect[j]!];
-        const [dx, dy] = [q.x - p.x, q.y - p.y];
-        const length2 = dx * dx + dy * dy;
-        for (const a of candidates[i]!.slice(0, PAIR_CANDIDATES)) {
-          for (const b of candidates[j]!.slice(0, PAIR_CANDIDATES)) {
-            const [ex, ey] = [b.x - a.x, b.y - a.y];
-            const wanted = Math.sqrt((ex * ex + ey * ey) / length2) * size;
-            if (unequal(a.side, wanted) > WORST_SIZE || unequal(b.side, wanted) > WORST_SIZE) continue;
-            // as complex numbers: what turns and scales p → q into a → b
-            const [re, im] = [(ex * dx + ey * dy) / length2, (ey * dx - ex * dy) / length2];
-            const at = ({ x, y }: Point): Point => ({
-              x: a.x + re * (x - p.x) - im * (y - p.y),
-              y: a.y + im * (x - p.x) + re * (y - p.y),
-            });
-            const marks = rect.map(
-              (corner, k): Mark =>
-                k === i ? a : k === j ? b : { ...at(corner), side: (a.side + b.side) / 2, hole: 0.5 },
-            ) as Corners['marks'];
-            const near = marks.every(
-              ({ x, y }) =>
-                x > -BEYOND * raster.width &&
-                y > -BEYOND * raster.height &&
-                x < (1 + BEYOND) * raster.width &&
-                y < (1 + BEYOND) * raster.height,
-            );
-            if (near) yield { marks, inferred: [0, 1, 2, 3].filter((k) => k !== i && k !== j) };
-          }
+    for (const b of bs!)
+      for (const c of cs!)
+        for (const d of ds!) {
+          const fit = misfit([a, b, c, d], shape);
+          if (fit === null || fit >= least) continue;
+          least = fit;
+          best = [a, b, c, d];
         }
-      }
-    }
-  }
-}
+  return best;
+};

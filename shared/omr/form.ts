@@ -87,7 +87,7 @@ export const findForm = (image: GrayImage, frame: Frame, paper: Paper, template:
   return {
     orientation: TURNS[best.guess.turn]!,
     toImage: best.toImage,
-    inferred: null,
+    missing: 0,
     belief: match,
     ticks: null,
     residual: local.residual,

@@ -2,19 +2,20 @@
 // ticks along the edges prove it and make the fit finer.
 import type { SheafTemplate } from '../template/built-in.ts';
 import type { Corners } from './fiducials.ts';
+import { growStarts, type Start, wayOf } from './grow.ts';
 import type { GrayImage } from './image.ts';
-import { type Paper, paperAt } from './threshold.ts';
-import { affine, type Homography, homography, type Point, project } from './warp.ts';
+import { type Frame, type Paper, paperAt } from './threshold.ts';
+import { type Homography, homography, type Point, project } from './warp.ts';
 
 export interface Pose {
   /** degrees clockwise that the raster must be turned by to stand upright */
   orientation: 0 | 90 | 180 | 270;
   toImage: Homography;
-  /** the corner of the raster, clockwise from its top left, whose square was worked out and not seen */
-  inferred: number | null;
+  /** corner squares that were not seen */
+  missing: number;
   /** how well corner squares and ticks bear this pose out, 0 to 2 */
   belief: number;
-  /** share of the template's ticks that are there; null when it has none */
+  /** share of the template's ticks that are there, of those that lie on the raster; null when it has none */
   ticks: number | null;
   /** how far ticks still lie from where they should, root mean square in millimetres */
   residual: number;
@@ -26,50 +27,61 @@ const UNSURE = 0.15;
 /** What a template without ticks is believed for them: less than ticks that are there, more than ticks that are not. */
 const NO_TICKS = 0.5;
 /** Other print may have three squares in its corners, but not these bars as well. Without ticks all four must be there. The
- *  fewer squares were seen (all, three, two), the more ticks must prove the rest. */
-const FEWEST_TICKS = [0.35, 0.5, 0.55] as const;
+ *  fewer squares were seen (all, three, two, one), the more ticks must prove the rest. */
+const FEWEST_TICKS = [0.35, 0.5, 0.6, 0.7] as const;
+/** Fewer ticks than this on the raster prove no square that is missing. */
+const TICKS_FOR_SQUARES = 8;
 
 /** Poses believed as much as the best one less this are kept beside it: a spoilt corner may leave two ways up. */
 export const TIE = 0.05;
 
-/** The believable poses of a template's frame on the corners that were found, at most one a way up, the best first. */
-export const findPoses = (
-  image: GrayImage,
-  paper: Paper,
-  guesses: readonly Corners[],
-  template: SheafTemplate,
-): Pose[] => {
-  const poses: Pose[] = [];
-  const most = template.ticks.length > 0 ? 1 : NO_TICKS;
-  let best = 0;
-  for (const corners of guesses) {
-    for (let turn = 0; turn < 4; turn++) {
-      const agreement = cornersAgree(corners, template, turn);
-      if (agreement === null || agreement + most <= best - TIE) continue;
-      if (poses.some((pose) => pose.orientation === TURNS[turn] && pose.belief >= agreement + most - TIE)) continue;
-      const pose = settle(image, paper, corners, template, turn);
-      const fewest = FEWEST_TICKS[Math.min(2, corners.inferred.length)]!;
-      if (!pose || (pose.ticks === null ? agreement < 1 : pose.ticks < fewest)) continue;
-      pose.belief = agreement + (pose.ticks ?? NO_TICKS);
-      best = Math.max(best, pose.belief);
-      const other = poses.findIndex(({ orientation }) => orientation === pose.orientation);
-      if (other < 0) poses.push(pose);
-      else if (poses[other]!.belief < pose.belief) poses[other] = pose;
-    }
-  }
+/** The believable poses of a template's frame on four squares, the best first. */
+export const findPoses = (image: GrayImage, paper: Paper, corners: Corners, template: SheafTemplate): Pose[] => {
+  const { centres } = template.fiducials;
+  const places = centres.map(([x, y]) => ({ x, y }));
+  const poses = [0, 1, 2, 3].flatMap((turn) => {
+    const squares = places.map((_, corner) => corners[(corner + turn) % 4]!);
+    const toImage = homography(places, squares);
+    return toImage ? believable(image, paper, { toImage, squares }, template, TURNS[turn]!) : [];
+  });
+  return likeliest(poses);
+};
+
+/** The same where squares are missing or lie too far askew to be told by themselves. */
+export const growPoses = (image: GrayImage, frame: Frame, paper: Paper, template: SheafTemplate): Pose[] =>
+  likeliest(
+    growStarts(frame, paper, template).flatMap((start) =>
+      believable(image, paper, start, template, TURNS[wayOf(start.toImage, template)]),
+    ),
+  );
+
+const likeliest = (poses: readonly Pose[]): Pose[] => {
+  const best = poses.reduce((most, { belief }) => Math.max(most, belief), 0);
   return poses.filter(({ belief }) => belief > best - TIE).sort((a, b) => b.belief - a.belief);
 };
 
-/** Share of the four squares that are there, and solid or hollow as the template has them; null when too few are. */
-const cornersAgree = (corners: Corners, template: SheafTemplate, turn: number): number | null => {
+const believable = (
+  image: GrayImage,
+  paper: Paper,
+  start: Start,
+  template: SheafTemplate,
+  orientation: Pose['orientation'],
+): Pose[] => {
+  const missing = start.squares.filter((square) => square === null).length;
   let agreeing = 0;
-  for (let corner = 0; corner < 4; corner++) {
-    const at = (corner + turn) % 4;
-    if (corners.inferred.includes(at)) continue;
-    const { hole } = corners.marks[at]!;
-    if (Math.abs(hole - 0.5) > UNSURE && hole > 0.5 === template.fiducials.hollow.includes(corner)) agreeing++;
-  }
-  return agreeing < Math.min(3, 4 - corners.inferred.length) ? null : agreeing / 4;
+  start.squares.forEach((square, corner) => {
+    if (!square || Math.abs(square.hole - 0.5) <= UNSURE) return;
+    if (square.hole > 0.5 === template.fiducials.hollow.includes(corner)) agreeing++;
+  });
+  if (agreeing < Math.min(3, 4 - missing)) return [];
+  const { toImage, left, due } = settle(image, paper, start, template);
+  const ticks = due === 0 ? null : left.length / due;
+  if (ticks === null ? agreeing < 4 : ticks < FEWEST_TICKS[Math.min(3, missing)]!) return [];
+  if (missing > 0 && left.length < TICKS_FOR_SQUARES) return [];
+  let squares = 0;
+  for (const { dx, dy } of left) squares += dx * dx + dy * dy;
+  const residual = left.length === 0 ? 0 : Math.sqrt(squares / left.length);
+  return [{ orientation, toImage, missing, belief: agreeing / 4 + (ticks ?? NO_TICKS), ticks, residual }];
 };
 
 /** Corner squares are measured finer than ticks, and count for this many. */
@@ -78,65 +90,46 @@ const CORNER_WEIGHT = 3;
 const ENOUGH_TICKS = 6;
 /** How far from their place ticks are looked for, in millimetres, round by round. */
 const ROUNDS = [1.2, 1] as const;
-/** Where corners are missing the first fit may be far off there: ticks near a square are found first and pull it in. How
- *  far they may be from the nearest square, and from their place, in millimetres. */
-const GROWING = [
-  [60, 3],
-  [95, 3],
-  [130, 3],
-  [170, 3],
-  [400, 3],
-  [400, 2],
-  [400, 1],
-] as const;
-/** Ticks all round hold a fit in perspective; fewer only a stretched and turned one. */
-const TICKS_FOR_PLANE = 11;
 
+/** The fit made finer by the ticks, those that are there after it, and how many should be. */
 const settle = (
   image: GrayImage,
   paper: Paper,
-  corners: Corners,
+  { toImage: first, squares }: Start,
   template: SheafTemplate,
-  turn: number,
-): Pose | null => {
-  const { centres } = template.fiducials;
-  const from: Point[] = [];
-  const to: Point[] = [];
-  centres.forEach(([x, y], corner) => {
-    from.push({ x, y });
-    to.push(corners.marks[(corner + turn) % 4]!);
+): { toImage: Homography; left: Tick[]; due: number } => {
+  const places: Point[] = [];
+  const marks: Point[] = [];
+  template.fiducials.centres.forEach(([x, y], corner) => {
+    const square = squares[corner];
+    if (!square) return;
+    places.push({ x, y });
+    marks.push(square);
   });
-  let toImage = homography(from, to);
-  if (!toImage) return null;
-  const inferred = corners.inferred[0] ?? null;
-  const all = template.ticks.reduce((sum, { centres: at }) => sum + at.length, 0);
-  if (all === 0) return { orientation: TURNS[turn]!, toImage, inferred, belief: 0, ticks: null, residual: 0 };
-
-  // once ticks are known, an inferred corner is not evidence any more
-  const known = [0, 1, 2, 3].filter((corner) => !corners.inferred.includes((corner + turn) % 4));
-  const places = known.map((corner) => from[corner]!);
-  const marks = known.map((corner) => to[corner]!);
-  const rounds = inferred === null ? ROUNDS.map((reach) => [1000, reach] as const) : GROWING;
-  for (const [within, reach] of rounds) {
-    const near = inferred === null ? null : places;
-    const found = lookForTicks(image, paper, toImage, template, reach, near, within);
-    if (inferred === null && found.length < ENOUGH_TICKS) break;
-    if (known.length + found.length < 4) continue;
-    const ats = [...places, ...found.map(({ at }) => at)];
-    const seen = [...marks, ...found.map(({ seen }) => seen)];
-    const finer =
-      inferred === null || found.length >= TICKS_FOR_PLANE
-        ? homography(ats, seen, [...known.map(() => CORNER_WEIGHT), ...found.map(() => 1)])
-        : affine(ats, seen);
-    if (!finer) break;
-    toImage = finer;
+  let toImage = first;
+  if (template.ticks.length > 0) {
+    for (const reach of ROUNDS) {
+      const found = lookForTicks(image, paper, toImage, template, reach);
+      if (found.length < ENOUGH_TICKS) break;
+      const finer = homography(
+        [...places, ...found.map(({ at }) => at)],
+        [...marks, ...found.map(({ seen }) => seen)],
+        [...places.map(() => CORNER_WEIGHT), ...found.map(() => 1)],
+      );
+      if (!finer) break;
+      toImage = finer;
+    }
   }
   // what is left after the last fit: folds, curl and stretch that no plane explains
   const left = lookForTicks(image, paper, toImage, template, 1);
-  let squares = 0;
-  for (const { dx, dy } of left) squares += dx * dx + dy * dy;
-  const residual = left.length === 0 ? 0 : Math.sqrt(squares / left.length);
-  return { orientation: TURNS[turn]!, toImage, inferred, belief: 0, ticks: left.length / all, residual };
+  let due = 0;
+  for (const { centres } of template.ticks) {
+    for (const [x, y] of centres) {
+      const at = project(toImage, x, y);
+      if (at.x > 0 && at.y > 0 && at.x < image.width && at.y < image.height) due++;
+    }
+  }
+  return { toImage, left, due: Math.max(due, left.length) };
 };
 
 interface Tick {
@@ -157,13 +150,10 @@ const lookForTicks = (
   toImage: Homography,
   template: SheafTemplate,
   reach: number,
-  near: readonly Point[] | null = null,
-  within = 0,
 ): Tick[] => {
   const ticks: Tick[] = [];
   for (const { size, centres } of template.ticks) {
     for (const [x, y] of centres) {
-      if (near && !near.some((point) => (point.x - x) ** 2 + (point.y - y) ** 2 < within * within)) continue;
       const tick = findTick(image, paper, toImage, x, y, size, reach);
       if (tick) ticks.push(tick);
     }

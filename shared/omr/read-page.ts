@@ -6,18 +6,20 @@ import { layOut } from '../template/geometry.ts';
 import { parseQr, sheetQr } from '../template/qr-text.ts';
 import type { Template } from '../template/template.ts';
 import { toBase64 } from './base64.ts';
-import { blankDarkness, glyphDarkness, measureBubbles, outlineMatch } from './bubbles.ts';
-import { decideField, netDarkness, pageLevels } from './decide.ts';
-import { findCorners, type Guesses } from './fiducials.ts';
+import { glyphDarkness, measureBubbles, outlineMatch, wornDarkness } from './bubbles.ts';
+import { MISALIGNED_ERROR } from './confidence.ts';
+import { blankLevel, decideField, type Look, netDarkness, pageLevels } from './decide.ts';
+import { type Corners, findCorners } from './fiducials.ts';
 import { findForm } from './form.ts';
 import type { GrayImage } from './image.ts';
 import { hasStreak, isLowContrast, looksLikeSheet } from './look.ts';
-import { findPoses, type Pose, TIE } from './pose.ts';
+import { findPoses, growPoses, type Pose, TIE } from './pose.ts';
 import { readQr, type SeenQr } from './qr.ts';
+import { shapeOf } from './shape.ts';
 import { type Frame, findPaper, inkShare, type Paper, shrink } from './threshold.ts';
 
 /** Raised whenever the same raster may read differently: readings are kept beside it. */
-export const ENGINE_VERSION = 2;
+export const ENGINE_VERSION = 3;
 
 /** Nothing smaller holds a page: 100 pixels are 9 dpi. */
 const SMALLEST_SIDE = 100;
@@ -29,6 +31,8 @@ const LOW_RESOLUTION_PX = 12;
 const MISALIGNED = 0.1;
 /** Outlines fainter than this are not where the template says. */
 const WEAK_OUTLINES = 0.08;
+/** And here a group of bubbles is torn off or covered: there is paper, but no print on it. */
+const MISSING_OUTLINES = 0.04;
 /** The second best template may match this share of the best at most. */
 const CLEAR_LEAD = 0.6;
 
@@ -53,8 +57,7 @@ export const readPage = (image: GrayImage, templates: readonly Template[]): Read
   const candidates = templates.includes(COVER) ? templates : [...templates, COVER];
   const frame = shrink(image);
   const paper = findPaper(frame);
-  const corners = cornersOf(frame, paper, candidates.filter(isSheaf));
-  const marked = readMarked(image, paper, corners, candidates);
+  const marked = readMarked(image, frame, paper, candidates);
   // seen from behind, squares and ticks still make a pose, but no bubble is where it should be
   if (marked)
     return marked.kind === 'foreign' && !marked.looks_like ? (readMirrored(image, candidates) ?? marked) : marked;
@@ -69,54 +72,47 @@ export const readPage = (image: GrayImage, templates: readonly Template[]): Read
   if (ink.share < BLANK_INK) return { kind: 'blank', flags: [] };
   // the frame's memory is used again from here on
   const looks = looksLikeSheet(frame, paper) ? 'sheet' : null;
-  if (corners.some(({ guesses }) => guesses.likely.length > 0)) {
-    const mirrored = readMirrored(image, candidates);
-    if (mirrored) return mirrored;
-  }
+  const mirrored = readMirrored(image, candidates);
+  if (mirrored) return mirrored;
   return foreign('no corner squares were found', looks);
 };
 
-interface FramedTemplates {
-  /** built-in sheets share one frame: it is looked for once */
-  templates: SheafTemplate[];
-  guesses: Guesses;
-}
-
-const cornersOf = (frame: Frame, paper: Paper, templates: readonly SheafTemplate[]): FramedTemplates[] => {
-  const framed = new Map<string, FramedTemplates>();
-  const cornersBy = new Map<string, Guesses>();
+/** Built-in sheets share one frame: it is looked for once. */
+const byFrame = (templates: readonly SheafTemplate[]): SheafTemplate[][] => {
+  const framed = new Map<string, SheafTemplate[]>();
   for (const template of templates) {
-    const { whole, squares } = frameKeys(template);
+    const { whole } = frameKeys(template);
     const known = framed.get(whole);
-    if (known) {
-      known.templates.push(template);
-      continue;
-    }
-    const guesses = cornersBy.get(squares) ?? findCorners(frame, paper, template);
-    cornersBy.set(squares, guesses);
-    framed.set(whole, { templates: [template], guesses });
+    if (known) known.push(template);
+    else framed.set(whole, [template]);
   }
   return [...framed.values()];
 };
 
-/** A page with Sheaf's own marks; null when they are not there. Two squares are enough when nothing likelier is. */
-const readMarked = (
-  image: GrayImage,
-  paper: Paper,
-  corners: readonly FramedTemplates[],
-  candidates: readonly Template[],
-): Reading | null => {
-  for (const desperate of [false, true]) {
-    const found: Found[] = [];
-    for (const { templates, guesses } of corners) {
-      const poses = findPoses(image, paper, desperate ? guesses.desperate() : guesses.likely, templates[0]!);
-      for (const template of templates) for (const pose of poses) found.push({ template, pose });
+/** A page with Sheaf's own marks; null when they are not there. Fewer than four squares are looked at when four are not
+ *  in their places. */
+const readMarked = (image: GrayImage, frame: Frame, paper: Paper, candidates: readonly Template[]): Reading | null => {
+  const framed = byFrame(candidates.filter(isSheaf));
+  const cornersBy = new Map<string, Corners | null>();
+  const onFour = (template: SheafTemplate): Pose[] => {
+    const { squares } = frameKeys(template);
+    let corners = cornersBy.get(squares);
+    if (corners === undefined) {
+      corners = findCorners(frame, paper, template);
+      cornersBy.set(squares, corners);
     }
+    return corners ? findPoses(image, paper, corners, template) : [];
+  };
+  for (const posesOf of [onFour, (template: SheafTemplate) => growPoses(image, frame, paper, template)]) {
+    const found = framed.flatMap((templates) => {
+      const poses = posesOf(templates[0]!);
+      return templates.flatMap((template) => poses.map((pose): Found => ({ template, pose })));
+    });
     if (found.length === 0) continue;
     const best = found.reduce((most, { pose }) => Math.max(most, pose.belief), 0);
     const likely = found.filter(({ pose }) => pose.belief > best - TIE);
     const covers = likely.filter(({ template }) => template.kind === 'cover');
-    return covers.length > 0 ? readCover(image, paper, covers) : readSheet(image, paper, likely, candidates, desperate);
+    return covers.length > 0 ? readCover(image, paper, covers) : readSheet(image, paper, likely, candidates);
   }
   return null;
 };
@@ -129,7 +125,7 @@ const readMirrored = (image: GrayImage, candidates: readonly Template[]): Readin
   const flipped = { width, height, data };
   const frame = shrink(flipped);
   const paper = findPaper(frame);
-  const reading = readMarked(flipped, paper, cornersOf(frame, paper, candidates.filter(isSheaf)), candidates);
+  const reading = readMarked(flipped, frame, paper, candidates);
   if (!reading || (reading.kind !== 'sheet' && reading.kind !== 'cover')) return null;
   reading.flags.push('mirrored');
   if (reading.kind === 'sheet') {
@@ -207,19 +203,13 @@ const readCover = (image: GrayImage, paper: Paper, covers: readonly Found[]): Re
   const { qr, pose } = readQrOf(image, paper, covers);
   const said = qr.text === null ? null : parseQr(qr.text);
   const flags: PageFlag[] = [];
-  if (pose.inferred !== null) flags.push('inferred-corner');
+  if (pose.missing > 0) flags.push('inferred-corner');
   if (qr.text === null) flags.push('qr-unreadable');
   const task_id = said?.kind === 'cover' ? said.task_id : null;
   return { kind: 'cover', task_id, qr: qr.text, orientation: pose.orientation, flags };
 };
 
-const readSheet = (
-  image: GrayImage,
-  paper: Paper,
-  likely: Found[],
-  candidates: readonly Template[],
-  desperate: boolean,
-): Reading => {
+const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: readonly Template[]): Reading => {
   const flags: PageFlag[] = [];
   const { qr, pose: upright } = readQrOf(image, paper, likely);
   const said = qr.text === null ? null : parseQr(qr.text);
@@ -235,8 +225,8 @@ const readSheet = (
         'sheet',
       );
     }
-  } else if (desperate) {
-    return foreign('two corner squares are missing, and its QR code cannot be read', 'sheet');
+  } else if (likely.every(({ pose }) => pose.missing > 1)) {
+    return foreign('corner squares are missing, and its QR code cannot be read', 'sheet');
   } else {
     // a sole template without a QR zone leaves nothing to guess
     const sure = likely.every(({ template }) => template.qr === null && template === likely[0]!.template);
@@ -259,7 +249,13 @@ const readSheet = (
     (pose.ticks ?? 1) < 0.75 ||
     outlineMatch(image, paper, pose.toImage, bubbles) < WEAK_OUTLINES;
   if (isLowContrast(image, paper, pose, template.ticks)) flags.push('low-contrast');
-  return toReading(image, template, pose, dark, blankDarkness(template), misaligned, qr, flags);
+  const { toImage } = pose;
+  const look: Look = {
+    shape: (bubble) => shapeOf(image, paper, toImage, bubbles[bubble]!),
+    printed: (first, count) =>
+      outlineMatch(image, paper, toImage, bubbles.slice(first, first + count)) > MISSING_OUTLINES,
+  };
+  return toReading(image, template, pose, dark, wornDarkness(template, dark), misaligned, qr, flags, look);
 };
 
 const smallestBubble = (template: Template): number =>
@@ -274,15 +270,17 @@ const toReading = (
   misaligned: boolean,
   qr: SeenQr,
   flags: PageFlag[],
+  look: Look | null = null,
 ): SheetReading => {
   const { fields } = layOut(template);
   const levels = pageLevels(dark, expected);
   const net = netDarkness(dark, expected, levels.offset);
-  if (pose.inferred !== null) flags.push('inferred-corner');
+  if (pose.missing > 0) flags.push('inferred-corner');
   if (misaligned) flags.push('alignment');
   if (hasStreak(image)) flags.push('streak');
   if (Math.sqrt(Math.abs(area(pose))) * smallestBubble(template) < LOW_RESOLUTION_PX) flags.push('low-resolution');
-  const decided = fields.map((field) => decideField(field, net, levels.threshold, levels.spread / levels.threshold));
+  const blank = blankLevel(levels, look ? 'known' : 'guessed');
+  const decided = fields.map((field) => decideField(field, net, levels.threshold, blank, look));
   return {
     kind: 'sheet',
     template_id: template.id,
@@ -298,8 +296,11 @@ const toReading = (
   };
 };
 
-const doubted = (field: FieldReading): FieldReading =>
-  field.flags.includes('doubtful') ? field : { ...field, flags: [...field.flags, 'doubtful'] };
+const doubted = (field: FieldReading): FieldReading => ({
+  ...field,
+  confidence: Math.min(field.confidence, 1 - MISALIGNED_ERROR),
+  flags: field.flags.includes('doubtful') ? field.flags : [...field.flags, 'doubtful'],
+});
 
 const byte = (value: number): number => Math.round(Math.max(0, Math.min(1, value)) * 255);
 

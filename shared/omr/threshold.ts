@@ -102,6 +102,9 @@ export const findPaper = (frame: Frame): Paper => {
   return { columns, rows, level, pitch: TILE * frame.shrink };
 };
 
+/** How bright a page's paper is for the most part: the middle of its tiles. */
+export const brightnessOf = ({ level }: Paper): number => level.slice().sort()[level.length >> 1] ?? 0;
+
 /** Paper under a point of the raster, in between tile centres by straight lines. */
 export const paperAt = (paper: Paper, x: number, y: number): number => {
   const { columns, rows, level, pitch } = paper;

@@ -1,5 +1,6 @@
 // Batches, their groups and sheets as the office sees them.
 import * as v from 'valibot';
+import { Correction } from './correction.ts';
 import { FIELD_FLAGS, Reading } from './reading.ts';
 import { BATCH_STATUSES, BatchStatus, Stage } from './stage.ts';
 import { BatchProgress, ProgressEvent } from './stream.ts';
@@ -114,8 +115,9 @@ export const GroupRow = v.object({
 export type GroupRow = v.InferOutput<typeof GroupRow>;
 export const GroupList = v.object({ items: v.array(GroupRow) });
 
-/** no-task, no-key: it scores by itself as soon as there is one; suspect-key: a supervisor has to confirm the key */
-export const UNSCORED = ['no-task', 'no-key', 'variant-unread', 'variant-unknown', 'suspect-key'] as const;
+/** no-task, no-key: it scores by itself as soon as there is one; suspect-key: a supervisor has to confirm the key; void: a
+ *  person set it aside */
+export const UNSCORED = ['no-task', 'no-key', 'variant-unread', 'variant-unknown', 'suspect-key', 'void'] as const;
 export type Unscored = (typeof UNSCORED)[number];
 
 export const SHEET_STATUSES = ['waiting', 'read', 'failed'] as const;
@@ -156,9 +158,18 @@ export type Outcome = (typeof OUTCOMES)[number];
 
 export const AnswerRow = v.object({
   question: v.number(),
+  /** what counts */
   value: v.string(),
+  /** what the machine read, with its confidence and flags, whatever people decided */
+  read: v.string(),
   confidence: v.number(),
   flags: v.array(v.picklist(FIELD_FLAGS)),
+  /** whose word the value is */
+  source: v.picklist(['machine', 'reviewer', 'supervisor']),
+  decided_by: v.nullable(v.string()),
+  decided_at: v.nullable(v.string()),
+  /** people say different things, and nobody has settled it */
+  conflict: v.boolean(),
   accepted: v.nullable(v.string()),
   correct: v.nullable(v.boolean()),
   points: v.nullable(v.number()),
@@ -173,6 +184,8 @@ export const SheetDetail = v.object({
   key_version: v.nullable(v.number()),
   reading: v.nullable(Reading),
   answers: v.array(AnswerRow),
+  /** what people decided about this page, oldest first */
+  corrections: v.array(Correction),
 });
 export type SheetDetail = v.InferOutput<typeof SheetDetail>;
 

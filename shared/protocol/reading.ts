@@ -3,6 +3,7 @@
 import * as v from 'valibot';
 
 export const FIELD_FLAGS = ['blank', 'multiple', 'faint', 'erased', 'outside', 'tick', 'scribble', 'doubtful'] as const;
+export type FieldFlag = (typeof FIELD_FLAGS)[number];
 export const PAGE_FLAGS = [
   'inferred-corner',
   'alignment',

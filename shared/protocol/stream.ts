@@ -90,13 +90,46 @@ export const STREAM_EVENTS = {
   ...LOGGED,
   'batch.progress': BatchProgress,
   heartbeat: v.object({ time: v.string() }),
-  /** the id asked for cannot be resumed from: forget what you have, the log follows from its start */
-  reset: v.object({ reason: v.string() }),
+  /** the id asked for cannot be resumed from: forget what you have (of this batch, when it names one), the log follows
+   *  from its start */
+  reset: v.object({ reason: v.string(), batch_id: v.optional(v.string()) }),
   /** the access token is about to end: fetch a new one and resume */
   reauth: v.object({ reason: v.string() }),
   /** the server is about to restart: resume in a moment */
   shutdown: v.object({ reason: v.string() }),
 } as const;
+
+/** What `GET /api/events` says: the list's changes, and the streams of the batches it was asked for. Its ids hold one
+ *  event number a batch, in the order in which they were asked for (`12-7`, and `12-7.k` for what is not in a log). */
+export const APP_EVENTS = {
+  ...STREAM_EVENTS,
+  'item.started': v.object({ batch_id: v.string(), ...ItemStarted.entries }),
+  'item.completed': v.object({ batch_id: v.string(), ...ItemCompleted.entries }),
+  'item.failed': v.object({ batch_id: v.string(), ...ItemFailed.entries }),
+  /** these batches of yours are not what they were; null: any of them, look at the list */
+  'batches.changed': v.object({ batch_ids: v.nullable(v.array(v.string())) }),
+} as const;
+export type AppEventType = keyof typeof APP_EVENTS;
 export type StreamEventType = keyof typeof STREAM_EVENTS;
+
+const MOST_BATCHES = 50;
+const NamedBatch = v.pipe(
+  v.string(),
+  v.regex(/^[\w-]{1,64}(:\d{1,15})?$/, 'name batches by their ids, each with :N to follow after its event N'),
+  v.transform((text) => {
+    const [batch_id = '', after] = text.split(':');
+    return { batch_id, after: after === undefined ? undefined : Number(after) };
+  }),
+);
+/** `batches=a,b:12`: the batches whose streams are wanted, `b` after its event 12 */
+export const EventsQuery = v.object({
+  batches: v.pipe(
+    v.optional(v.string(), ''),
+    v.transform((text) => (text === '' ? [] : text.split(','))),
+    v.array(NamedBatch),
+    v.maxLength(MOST_BATCHES, `name ${MOST_BATCHES} batches at most`),
+    v.check((named) => new Set(named.map(({ batch_id }) => batch_id)).size === named.length, 'name each batch once'),
+  ),
+});
 /** Snapshots and signals are not in the log; their ids only say where to resume. */
 export const isLogged = (type: string): type is LoggedType => type in LOGGED;

@@ -1,8 +1,8 @@
 // Marks × key → score: the one function behind screens, exports and statistics. Pure and cheap, so that a changed key
 // re-scores every sheet without an image being read again.
-import type { AnswerRow, Outcome } from '../protocol/batch.ts';
+import type { Outcome } from '../protocol/batch.ts';
 import type { KeyContent, KeyItem } from '../protocol/key.ts';
-import type { SheetReading } from '../protocol/reading.ts';
+import type { FieldReading, SheetReading } from '../protocol/reading.ts';
 import { type Marks, marksOf, questionOf, several } from './marks.ts';
 
 export interface Judged {
@@ -36,7 +36,7 @@ export interface MarkedScore {
   unscored: Unscored | null;
 }
 export interface SheetScore extends MarkedScore {
-  answers: AnswerRow[];
+  answers: (Judged & Pick<FieldReading, 'value' | 'confidence' | 'flags'>)[];
 }
 
 /** A question's rules, worked out once a key and booklet. */
@@ -154,7 +154,7 @@ export function scoreSheet(reading: Pick<SheetReading, 'fields'>, key: KeyConten
   const marks = marksOf(reading);
   const by = scorer(key);
   const judged = new Map(by.judge(marks).map((one) => [one.question, one]));
-  const answers = reading.fields.flatMap(({ label, value, confidence, flags }): AnswerRow[] => {
+  const answers = reading.fields.flatMap(({ label, value, confidence, flags }): SheetScore['answers'] => {
     const question = questionOf(label);
     const one = question === null ? undefined : judged.get(question);
     return one ? [{ value, confidence, flags, ...one }] : [];

@@ -116,6 +116,8 @@ const fields = (template: Template): Shape[] => {
       ink: LETTER_INK,
     });
   }
+  // frames and headings take room that other makers' forms may not have
+  if (template.fiducials.type !== 'squares') return shapes;
   let next = 0;
   for (const block of template.fields) {
     if (block.type === 'placed') {

@@ -22,7 +22,12 @@ const Extent = v.tuple([Size, Size], 'a size [width, height]');
 /** [x, y, width, height] */
 const Box = v.tuple([Mm, Mm, Size, Size], 'a box [x, y, width, height]');
 const Text = v.pipe(v.string('text'), v.maxLength(120, 'at most 120 characters'));
-const Label = v.pipe(v.string('a label'), v.regex(/^[A-Za-z][A-Za-z0-9_]{0,31}$/, 'letters and digits, like q1'));
+/** Spaces inside, since forms of other makers have columns like `Subject Code`. */
+const Label = v.pipe(
+  v.string('a label'),
+  v.regex(/^\p{L}[\p{L}\p{M}\p{N}_ -]{0,39}$/u, 'a letter, then letters, digits, _, - and spaces, like q1'),
+  v.check((label) => !label.endsWith(' '), 'no space at its end'),
+);
 
 /** 'q1..30', or the labels one by one. */
 const Labels = v.union(
@@ -32,11 +37,14 @@ const Labels = v.union(
   ],
   'a range like q1..30, or a list of labels',
 );
-const Options = v.pipe(
-  v.array(v.pipe(v.string(), v.regex(/^[^|_?\s]{1,4}$/, 'one to four characters other than | _ ?'))),
-  v.minLength(1, 'at least one option'),
-  v.maxLength(20, 'at most 20 options'),
+/** What marking a bubble says. Spaces stand between alternatives in a key, bars between marks that belong together. */
+const Option = v.pipe(
+  v.string('an option'),
+  v.regex(/^[^|_?\s]{1,24}$/u, 'one to 24 characters other than | _ ? and space'),
 );
+const Options = v.pipe(v.array(Option), v.minLength(1, 'at least one option'), v.maxLength(40, 'at most 40 options'));
+/** What tables say where nothing is marked, `no` on a form whose only box says yes. Readings keep ''. */
+const Empty = v.pipe(v.string('text'), v.maxLength(24, 'at most 24 characters'));
 
 /** Questions below (or beside) one another, each with the same options. */
 export const ChoiceBlock = v.strictObject({
@@ -50,6 +58,7 @@ export const ChoiceBlock = v.strictObject({
   /** width and height of a bubble, where it differs from the template's */
   bubble: v.optional(Extent),
   caption: v.optional(Text),
+  empty: v.optional(Empty),
 });
 export type ChoiceBlock = v.InferOutput<typeof ChoiceBlock>;
 
@@ -78,7 +87,7 @@ export const PlacedBlock = v.strictObject({
   bubbles: v.pipe(
     v.array(
       v.strictObject({
-        option: v.pipe(v.string(), v.regex(/^[^|_?\s]{1,4}$/, 'one to four characters other than | _ ?')),
+        option: Option,
         /** its centre */
         at: Point,
         /** where it differs from the template's */
@@ -88,6 +97,7 @@ export const PlacedBlock = v.strictObject({
     v.minLength(1, 'at least one bubble'),
     v.maxLength(100, 'at most 100 bubbles'),
   ),
+  empty: v.optional(Empty),
 });
 export type PlacedBlock = v.InferOutput<typeof PlacedBlock>;
 
@@ -162,6 +172,13 @@ export const Template = v.strictObject({
   /** of all bubbles: boxes are measured into their corners */
   outline: v.optional(v.picklist(['ellipse', 'box'], 'ellipse or box')),
   fields: v.pipe(v.array(Block), v.maxLength(400, 'at most 400 blocks')),
+  /** values made of several fields one after the other, as a number whose digits are fields of their own */
+  joined: v.optional(
+    v.pipe(
+      v.array(v.strictObject({ label: Label, of: v.pipe(v.array(Label), v.minLength(1, 'at least one field')) })),
+      v.maxLength(200, 'at most 200 joined values'),
+    ),
+  ),
   /** boxes to write in by hand; nothing in them is read */
   writing: v.optional(v.pipe(v.array(v.strictObject({ caption: Text, box: Box })), v.maxLength(100)), []),
 });
@@ -274,6 +291,17 @@ const inconsistencies = (template: Template): TemplateError[] => {
         break;
       }
     }
+  });
+  const fields = new Set(seen);
+  template.joined?.forEach(({ label, of }, i) => {
+    // a part may be called as the whole is: then the whole stands in its place
+    if (seen.has(label) && !of.includes(label)) {
+      errors.push({ field: `joined.${i}.label`, message: `the label ${label} is used twice` });
+    }
+    seen.add(label);
+    of.forEach((part, k) => {
+      if (!fields.has(part)) errors.push({ field: `joined.${i}.of.${k}`, message: `there is no field ${part}` });
+    });
   });
   if (bubbles > MOST_BUBBLES) errors.push({ field: 'fields', message: `more than ${MOST_BUBBLES} bubbles` });
   return errors;

@@ -123,6 +123,7 @@ const UNSCORED: Record<Unscored, string> = {
   'variant-unread': 'variant not readable',
   'variant-unknown': 'variant not in the key',
   'suspect-key': 'another key fits better',
+  void: 'set aside by a person',
 };
 
 const number = (n: number | null): string => (n === null ? '–' : count(n));

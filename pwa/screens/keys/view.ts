@@ -1,10 +1,11 @@
 // What the screens show of an answer key: the server's newest version, under what was changed here.
 import type { KeyAnswer, KeyContent } from '../../../shared/protocol/key.ts';
+import { keyStamp } from '../../../shared/protocol/sync.ts';
 import { shapeOfTemplate } from '../../../shared/scoring/sheet-shape.ts';
 import type { SheetShape } from '../../../shared/scoring/validate-key.ts';
 import { builtIn } from '../../../shared/template/built-in.ts';
 import type { Edit, KeptKey, Overlay, UserDb } from '../../db.ts';
-import { keyStamp, keySubject } from '../../sync/outbox.ts';
+import { isPending, keySubject } from '../../sync/outbox.ts';
 import { bookletsOf, questionCount, shown } from './grid.ts';
 
 export interface KeyView {
@@ -44,7 +45,7 @@ export async function readKeys(user: UserDb): Promise<KeyView[]> {
   const [kept, overlays, edits] = [
     await user.getAll('keys'),
     await user.getAll('overlays'),
-    await user.getAll('outbox'),
+    (await user.getAll('outbox')).filter(isPending),
   ];
   const ids = new Set([
     ...kept.map(({ key_id }) => key_id),
@@ -65,7 +66,7 @@ export async function readKey(user: UserDb, id: string): Promise<KeyView | null>
   const subject = keySubject(id);
   const kept = await user.get('keys', id);
   const overlay = await user.get('overlays', subject);
-  const edits = (await user.getAll('outbox')).filter((edit) => edit.subject === subject);
+  const edits = (await user.getAll('outbox')).filter((edit) => isPending(edit) && edit.subject === subject);
   return viewKey(kept, overlay, edits);
 }
 

@@ -1,7 +1,8 @@
 // What the screens show of a task: the server's, under what was changed here; and what is wrong with one that is typed.
 import type { TaskAnswer } from '../../../shared/protocol/key.ts';
+import { taskStamp } from '../../../shared/protocol/sync.ts';
 import type { Edit, TaskFields, UserDb } from '../../db.ts';
-import { taskStamp, taskSubject } from '../../sync/outbox.ts';
+import { isPending, taskSubject } from '../../sync/outbox.ts';
 
 export interface TaskView {
   task: TaskFields;
@@ -16,7 +17,7 @@ export async function readTasks(user: UserDb): Promise<TaskView[]> {
   const [kept, overlays, edits] = [
     await user.getAll('tasks'),
     await user.getAll('overlays'),
-    await user.getAll('outbox'),
+    (await user.getAll('outbox')).filter(isPending),
   ];
   const changed = new Map(
     overlays.flatMap(({ change }) => (change.kind === 'task' ? [[change.task.task_id, change.task] as const] : [])),

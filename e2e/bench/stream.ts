@@ -1,0 +1,149 @@
+// `bench -- stream [--clients 500] [--seconds 30] [--cuts 100]`: watchers of one batch while sheets are done at the pace of
+// the production batch of old. The steps are appended to the log as a worker does it, eight sheets a transaction; a step is
+// as old as its transaction. API, Redis, watchers and the one who appends share the machine's cores.
+import { fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import * as v from 'valibot';
+import { briefConnection } from '../../server/adapters/redis.ts';
+import { openSqlite } from '../../server/adapters/sqlite.ts';
+import { createAnnounce } from '../../server/progress/announce.ts';
+import { append, iso } from '../../server/progress/log.ts';
+import type { LoggedEvent } from '../../shared/protocol/stream.ts';
+import { OpenUploadAnswer } from '../../shared/protocol/upload.ts';
+import { startRedis } from '../support/servers.ts';
+import { startSheaf } from '../support/sheaf.ts';
+import { ClientTold } from './stream-order.ts';
+
+const WATCHERS = fileURLToPath(new URL('./stream-clients.js', import.meta.url));
+/** Sheets a second of the batch that the production figures are of. */
+const PACE = 83.5;
+const SHEETS_A_STEP = 8;
+/** How long the last events may take to arrive before they count as lost. */
+const PATIENCE_MS = 10_000;
+const say = (line: string): void => {
+  process.stderr.write(`${line}\n`);
+};
+const round = (value: number): number => Math.round(value * 1000) / 1000;
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** User and system time in seconds, from /proc: 100 ticks a second on Linux. */
+async function cpuSeconds(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+function step(first: number): LoggedEvent[] {
+  const now = iso(Date.now());
+  return Array.from({ length: SHEETS_A_STEP }, (_, i): LoggedEvent[] => {
+    const id = String(first + i);
+    return [
+      { type: 'item.started', data: { item_id: id, item_index: first + i, started_at: now } },
+      {
+        type: 'item.completed',
+        data: { item_id: id, item_index: first + i, sheet_id: id, duration_ms: 12, completed_at: now },
+      },
+    ];
+  }).flat();
+}
+
+export async function run(args: readonly string[]): Promise<object> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      clients: { type: 'string', default: '500' },
+      seconds: { type: 'string', default: '30' },
+      cuts: { type: 'string', default: '100' },
+      json: { type: 'boolean' },
+    },
+  });
+  const [clients, seconds, cuts] = [Number(values.clients), Number(values.seconds), Number(values.cuts)];
+  const server = await startRedis();
+  const sheaf = await startSheaf({ env: { REDIS_URL: server.url } });
+  const redis = briefConnection({ url: server.url });
+  const db = await openSqlite(path.join(sheaf.dataDir, 'sheaf.sqlite'));
+  try {
+    const client = await sheaf.client();
+    const { batch_id } = await client.call(OpenUploadAnswer, 'POST', '/api/batches/uploads', {
+      client_upload_id: randomUUID(),
+      upload_type: 'zip_with_qr',
+      name: 'watched.zip',
+      size: 2 ** 20,
+    });
+    const announce = createAnnounce(redis);
+    const newest = async (): Promise<number> =>
+      (
+        await db.sql
+          .selectFrom('batches')
+          .select('event_seq')
+          .where('batch_id', '=', batch_id)
+          .executeTakeFirstOrThrow()
+      ).event_seq;
+    const from = await newest();
+    const order = { url: `${sheaf.url}/api/batches/${batch_id}/stream`, token: client.token, clients, from };
+    const watchers = fork(WATCHERS, [JSON.stringify(order)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const answer = (): Promise<ClientTold> =>
+      new Promise((resolve, reject) => {
+        watchers.once('message', (message) => resolve(v.parse(ClientTold, message)));
+        watchers.once('exit', (code) => reject(new Error(`the watchers ended (${code})`)));
+      });
+    await answer();
+    say(`${clients} watchers, ${seconds} s, ${cuts} cuts`);
+
+    const began = performance.now();
+    const cpu = await cpuSeconds(sheaf.pid('api'));
+    let sheets = 0;
+    let cutSoFar = 0;
+    for (;;) {
+      const elapsed = (performance.now() - began) / 1000;
+      if (elapsed >= seconds) break;
+      const first = sheets;
+      announce(await db.write((tx) => append(tx, batch_id, step(first))));
+      sheets += SHEETS_A_STEP;
+      for (; cutSoFar < (cuts * elapsed) / seconds; cutSoFar++) watchers.send('cut');
+      await sleep(Math.max(0, (sheets / PACE) * 1000 - (performance.now() - began)));
+    }
+    const wall = (performance.now() - began) / 1000;
+    const share = ((await cpuSeconds(sheaf.pid('api'))) - cpu) / wall;
+
+    const last = await newest();
+    for (const until = Date.now() + PATIENCE_MS; ; await sleep(200)) {
+      const counted = answer();
+      watchers.send('count');
+      const told = await counted;
+      if (told.tell !== 'counted') throw new Error(`the watchers said ${told.tell}`);
+      const missing = told.lasts.reduce((sum, reached) => sum + (last - reached), 0);
+      if (missing > 0 && Date.now() < until) continue;
+      watchers.removeAllListeners('exit').kill();
+      const ages = told.ages.sort(([a], [b]) => a - b);
+      const total = ages.reduce((sum, [, n]) => sum + n, 0);
+      const percentile = (p: number): number => {
+        let seen = 0;
+        for (const [age, n] of ages) {
+          seen += n;
+          if (seen >= p * total) return age;
+        }
+        return Number.NaN;
+      };
+      return {
+        clients,
+        events: last - from,
+        steps_per_s: round(sheets / wall),
+        p50_ms: percentile(0.5),
+        p99_ms: percentile(0.99),
+        api_cpu_share: round(share),
+        reconnects: cutSoFar,
+        lost: missing + told.wrong,
+      };
+    }
+  } finally {
+    redis.disconnect();
+    await db.close();
+    await sheaf.stop();
+    await server.stop();
+  }
+}

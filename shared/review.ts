@@ -1,0 +1,167 @@
+// What corrections come to. The machine's reading and people's decisions are two layers: a final value is the standing
+// decision where there is one and the reading everywhere else, field by field, so that fixing one field changes no other
+// [S4], and reading the page again changes no decision [S3]. Pure: server, tablet and tests run this very code.
+//
+// A decision knows those that its maker had seen (`base_rev`) and those of its own device, and replaces them. What it had
+// not seen stands beside it. Of those that stand the highest role's counts; where people of the same role say different
+// things, the first that the server took counts until somebody settles it, and the field is in conflict. The device's
+// clock has no say: the order is the server's.
+import type { Unscored } from './protocol/batch.ts';
+import type { Correction } from './protocol/correction.ts';
+import { type Marks, questionOf } from './scoring/marks.ts';
+import type { FieldNote } from './scoring/notes.ts';
+import type { MarkedScore } from './scoring/score.ts';
+
+/** A page as the machine left it. */
+export interface AsRead {
+  marks: Marks;
+  notes: readonly FieldNote[];
+}
+
+export type DecidedBy = 'machine' | 'reviewer' | 'supervisor';
+type Decision = Pick<Correction, 'field' | 'value' | 'role' | 'client_id' | 'base_rev' | 'rev' | 'username'>;
+
+/** What became of one field that somebody has decided. */
+export interface Ruling<C extends Decision = Correction> {
+  field: string;
+  /** null: as the machine read it */
+  value: string | null;
+  by: DecidedBy;
+  /** the decision that counts; null only for a field on which nobody has said anything */
+  standing: C;
+  /** decisions of the same weight that say something else, not seen by each other: a person has to settle them */
+  against: readonly C[];
+  /** decisions that stand as far as their makers know, and count less than the one that counts */
+  overruled: readonly C[];
+}
+
+/** Who outweighs whom: supervisor over reviewer over machine. */
+export const weightOf = (role: Correction['role']): 0 | 1 | 2 =>
+  role === 'admin' || role === 'supervisor' ? 2 : role === 'reviewer' ? 1 : 0;
+
+const knows = (later: Decision, earlier: Decision): boolean =>
+  earlier.rev <= later.base_rev || earlier.client_id === later.client_id;
+
+/** Rules on one field. @param decisions of this field alone, in any order; their `rev` is the order */
+function rule<C extends Decision>(field: string, decisions: readonly C[]): Ruling<C> | null {
+  let standing: C[] = [];
+  for (const next of [...decisions].sort((a, b) => a.rev - b.rev))
+    standing = [...standing.filter((old) => !(knows(next, old) && weightOf(next.role) >= weightOf(old.role))), next];
+  const weight = Math.max(...standing.map(({ role }) => weightOf(role)));
+  const [counts, ...others] = standing.filter(({ role }) => weightOf(role) === weight);
+  if (!counts) return null;
+  return {
+    field,
+    value: counts.value,
+    by: counts.value === null ? 'machine' : weight === 2 ? 'supervisor' : 'reviewer',
+    standing: counts,
+    against: others.filter(({ value }) => value !== counts.value),
+    overruled: standing.filter(({ role, value }) => weightOf(role) < weight && value !== counts.value),
+  };
+}
+
+/** Every field that somebody has decided, by its name. */
+export function rulings<C extends Decision>(corrections: readonly C[]): Map<string, Ruling<C>> {
+  const byField = new Map<string, C[]>();
+  for (const one of corrections) {
+    const own = byField.get(one.field);
+    if (own) own.push(one);
+    else byField.set(one.field, [one]);
+  }
+  const ruled = new Map<string, Ruling<C>>();
+  for (const [field, own] of byField) {
+    const ruling = rule(field, own);
+    if (ruling) ruled.set(field, ruling);
+  }
+  return ruled;
+}
+
+export interface Final<C extends Decision = Correction> {
+  /** what is scored; `doubtful` counts what still waits for a person */
+  marks: Marks;
+  void: boolean;
+  /** a page of the group it was put into; null: where it lies in the file */
+  group: number | null;
+  /** null: its group's */
+  task_id: string | null;
+  rulings: ReadonlyMap<string, Ruling<C>>;
+}
+
+/** The decision of a field, when it is one and not the machine's word. */
+export const decided = <C extends Decision>(ruled: ReadonlyMap<string, Ruling<C>>, field: string): string | null =>
+  ruled.get(field)?.value ?? null;
+
+/** Puts what people decided over what the machine read. */
+export function applyCorrections<C extends Decision>({ marks, notes }: AsRead, corrections: readonly C[]): Final<C> {
+  const ruled = rulings(corrections);
+  const text = (field: string, read: string | null): string | null => {
+    const value = decided(ruled, field);
+    return value === null ? read : value === '' ? null : value;
+  };
+  const values = [...marks.values];
+  let conflicts = 0;
+  for (const [field, { value, against }] of ruled) {
+    if (against.length > 0) conflicts++;
+    const question = questionOf(field);
+    // A question that the sheet has not: a decision of another template's time.
+    if (question === null || value === null || values[question - 1] == null) continue;
+    values[question - 1] = value;
+  }
+  const settled = ({ label }: FieldNote): boolean => decided(ruled, label) !== null;
+  const doubts = notes.filter(({ flags }) => flags.includes('doubtful'));
+  const variantSettled = decided(ruled, 'variant') !== null;
+  const isVoid = decided(ruled, 'void') === 'true';
+  const group = decided(ruled, 'group');
+  return {
+    marks: {
+      roll: text('roll', marks.roll),
+      variant: text('variant', marks.variant),
+      values,
+      // Nobody has to look at a field of a sheet that does not count; a conflict is looked at all the same.
+      doubtful: (isVoid ? 0 : marks.doubtful - doubts.filter(settled).length) + conflicts,
+      variant_doubtful: marks.variant_doubtful && !variantSettled,
+    },
+    void: isVoid,
+    group: group === null || !/^\d{1,6}$/.test(group) ? null : Number(group),
+    task_id: decided(ruled, 'task') || null,
+    rulings: ruled,
+  };
+}
+
+/** A scored sheet as its row of record has it. */
+export type ResultColumns = Omit<MarkedScore, 'unscored'> & { unscored: Unscored | null };
+
+/**
+ * What a sheet's score comes to.
+ * @param held by the wrong-key detector, until a supervisor has looked
+ * @param known_task false while the sheet's task does not exist yet, or it has none
+ */
+export function resultOf(
+  scored: MarkedScore,
+  { held, known_task }: { held: boolean; known_task: boolean },
+  isVoid = false,
+): ResultColumns {
+  const nothing = { score: null, max_score: null, correct: null, wrong: null };
+  if (isVoid) return { ...scored, ...nothing, unscored: 'void' };
+  if (scored.unscored === 'no-key') return { ...scored, unscored: known_task ? 'no-key' : 'no-task' };
+  if (scored.unscored !== null || !held) return scored;
+  return { ...scored, ...nothing, unscored: 'suspect-key' };
+}
+
+/** What is wrong with deciding `value` for `field`, in words; null when nothing is. `questions`: of the sheet; null: unread */
+export function wrongWith(field: string, value: string | null, questions: number | null): string | null {
+  if (value === null) return null;
+  switch (field) {
+    case 'void':
+      return value === 'true' || value === 'false' ? null : 'void is true or false';
+    case 'task':
+      return /^\d{8}$/.test(value) ? null : 'a task has 8 digits';
+    case 'group':
+      return /^\d{1,6}$/.test(value) ? null : 'a group is named by the index of one of its pages';
+  }
+  if (questions === null) return 'the page was not read as a sheet: void it, or scan it again';
+  const question = questionOf(field);
+  if (question !== null && question > questions) return `the sheet has ${questions} questions`;
+  if (question === null && value.includes('|')) return `${field} has one value`;
+  return null;
+}
