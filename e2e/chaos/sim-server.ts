@@ -6,6 +6,7 @@ import type { Database } from '../../server/adapters/database.ts';
 import { createSessions } from '../../server/auth/sessions.ts';
 import { createApp } from '../../server/http/app.ts';
 import { createFeeds } from '../../server/progress/feeds.ts';
+import { createRoster } from '../../server/progress/roster.ts';
 import type { BlobFile, Blobs } from '../../server/uploads/blobs.ts';
 import { createLeases } from '../../server/uploads/leases.ts';
 import { recoverUploads } from '../../server/uploads/recover.ts';
@@ -103,11 +104,13 @@ export async function startServer(
   const { app } = createApp({
     ...shared,
     forget: () => undefined,
+    touch: () => undefined,
     secret,
     leases,
     quota: { user: null, centre: null },
     report: told,
     feeds: createFeeds(database, told),
+    roster: createRoster(database, told),
     closing: new AbortController().signal,
     sessions: createSessions(database, secret),
     webDir: '/nowhere',
