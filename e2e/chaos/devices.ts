@@ -107,22 +107,31 @@ export async function openNodeDevice(url: string, user: User, random: Random): P
   };
 }
 
+const UNANSWERED_MS = 60_000;
+
 export async function openBrowserDevice(url: string, user: User): Promise<Device> {
   const profile = temporaryFolder();
   const folder = temporaryFolder();
   const tablet = openChromium(url, profile);
   const deaths = { hurting: Promise.resolve() };
   await tablet.signIn(user);
-  /** Waits until nobody is being killed: what is asked of a tab that dies meanwhile has no answer. */
+  /** What is asked of a tab that dies meanwhile may never be answered. */
+  const inTime = <T>(work: Promise<T>): Promise<T> =>
+    Promise.race([
+      work,
+      sleep(UNANSWERED_MS, undefined, { ref: false }).then(() => {
+        throw new Error('the browser does not answer');
+      }),
+    ]);
+  /** Waits until nobody is being killed, and begins anew in a new browser when the old one does not answer. */
   const whenWell = async <T>(work: () => Promise<T>): Promise<T> => {
     for (let tries = 0; ; tries++) {
       await deaths.hurting;
       try {
-        return await work();
+        return await inTime(work());
       } catch (error) {
         if (tries >= 5) throw error;
-        await tablet.closeTab().catch(() => undefined);
-        await sleep(500);
+        await inTime(tablet.killBrowser()).catch(() => undefined);
       }
     }
   };
@@ -130,7 +139,9 @@ export async function openBrowserDevice(url: string, user: User): Promise<Device
     async keep(name, file) {
       const copy = `${folder}/${name}`;
       fs.copyFileSync(file, copy);
-      await tablet.queue(copy);
+      await whenWell(async () => {
+        if (!(await tablet.queued()).some((upload) => upload.name === name)) await tablet.queue(copy);
+      });
       fs.rmSync(copy);
     },
     uploads: () =>
@@ -148,12 +159,14 @@ export async function openBrowserDevice(url: string, user: User): Promise<Device
       await sleep(1500);
     },
     hurt({ kind, how }) {
-      const happens = async (): Promise<void> => {
+      const kill = async (): Promise<void> => {
         await sleep(how * 300);
         if (kind === 'tab-killed') await tablet.killTab();
         else if (kind === 'worker-killed') await tablet.killWorker();
         else if (kind === 'browser-killed') await tablet.killBrowser();
       };
+      // One that cannot be killed gently any more is killed with its browser.
+      const happens = (): Promise<void> => inTime(kill()).catch(() => inTime(tablet.killBrowser()));
       deaths.hurting = deaths.hurting.then(happens).catch(() => undefined);
       return deaths.hurting;
     },
