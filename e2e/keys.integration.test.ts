@@ -159,6 +159,9 @@ test('a task that is made, found and changed takes its sheets along', async () =
   const task = { task_id, exam: 'Spring', centre: CENTRE, template_id: exam.template_id, key_id: null, packet: 'P-17' };
   const made = await sam!.call(TaskAnswer, 'POST', '/api/tasks', task);
   expect((await sam!.call(TaskList, 'GET', '/api/tasks?search=p-17')).items).toEqual([made]);
+  // twice is once; over another it is refused
+  expect(await sam!.call(TaskAnswer, 'POST', '/api/tasks', task)).toMatchObject({ packet: 'P-17' });
+  expect(await refused(sam!, 'POST', '/api/tasks', { ...task, packet: 'P-18' })).toMatchObject({ code: 'CONFLICT' });
   await sue!.call(KeyAnswer, 'POST', '/api/answer-keys', { key_id: 'second', content: contentOf(1) });
   // sue's own key; sam may not see it before a task of the centre names it
   expect(await refused(sam!, 'GET', '/api/answer-keys/second')).toMatchObject({ code: 'NOT_FOUND' });

@@ -8,15 +8,31 @@ import { Refusal } from './refusal.ts';
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error);
 
+/** Folder by folder: asked for all at once, Node tries for ever where none can be made (/proc). */
+function makeFolder(folder: string): void {
+  const there = fs.statSync(folder, { throwIfNoEntry: false });
+  if (there?.isDirectory()) return;
+  if (there)
+    throw new Refusal(`The data folder ${folder} is a file: move it away, or choose a folder with SHEAF_DATA=folder.`);
+  const parent = path.dirname(folder);
+  if (parent !== folder) makeFolder(parent);
+  try {
+    // Scans and password hashes are nobody else's business on this machine.
+    fs.mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error; // made by another process meanwhile
+  }
+}
+
 /** Makes the data folder when it is missing. Asks by writing: permission bits do not tell of a read-only disk. */
 export function needWritableFolder(dataDir: string): void {
   try {
-    // Scans and password hashes are nobody else's business on this machine.
-    fs.mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    makeFolder(path.resolve(dataDir));
     const probe = path.join(dataDir, `.writable-${process.pid}`);
     fs.writeFileSync(probe, '');
     fs.unlinkSync(probe);
   } catch (error) {
+    if (error instanceof Refusal) throw error;
     throw new Refusal(
       `The data folder ${dataDir} cannot be written (${codeOf(error)}): make it writable, or choose another with SHEAF_DATA=folder.`,
     );

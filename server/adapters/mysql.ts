@@ -40,7 +40,7 @@ const ATTEMPTS = 12;
 /** Longer than any transaction but a bulk load's last moments. */
 const LOCK_WAIT_S = 30;
 const MIGRATION_WAIT_S = 120;
-const LOAD_PIECE_BYTES = 128 * 1024;
+const LOAD_PIECE_BYTES = 32 * 1024;
 
 const errnoOf = (error: unknown): number | undefined => {
   if (!(error instanceof Error) || !('errno' in error)) return undefined;

@@ -32,8 +32,9 @@ const IDLE_READERS = 4;
 const MOST_PREPARED = 200;
 /** Values in a statement that takes more than a moment. */
 const LONG_STATEMENT = 1000;
-/** One piece of a bulk load: about ten milliseconds of work between two looks at the event loop. */
-const LOAD_PIECE_BYTES = 128 * 1024;
+/** One piece of a bulk load: some milliseconds of work between two looks at the event loop, and lists that die young: what
+ *  is longer than 128 kB is old memory at once. */
+const LOAD_PIECE_BYTES = 32 * 1024;
 /** Rows in one insert of a bulk load; beyond this it gets no faster. */
 const LOAD_ROWS = 32;
 

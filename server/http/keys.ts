@@ -29,7 +29,7 @@ import {
   validateVersion,
 } from '../keys/keys.ts';
 import { rescoreAsked } from '../keys/rescore.ts';
-import { editTask, findTask, listTasks, saveTask } from '../keys/tasks.ts';
+import { editTask, findTask, listTasks, saveTaskOver } from '../keys/tasks.ts';
 import { refuse } from '../problem.ts';
 import { parse, type Routes } from './routes.ts';
 
@@ -100,7 +100,9 @@ export function keyRoutes(routes: Routes, { db }: { db: Database }): void {
     res.json(await listTasks(db, user, parse(TaskQuery, req.query, 'query')));
   });
   routes.on('POST /api/tasks', async (req, res, { user }) => {
-    const { task, batches } = await saveTask(db, user, parse(NewTask, req.body, 'task'));
+    const wanted = parse(NewTask, req.body, 'task');
+    // The same once more is the same; another under a number that is taken is an edit, and says what it edits.
+    const { task, batches } = await db.write((tx) => saveTaskOver(db, tx, user, wanted, null));
     await rescoreAsked(db, batches);
     res.status(201).json(task);
   });

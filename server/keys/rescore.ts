@@ -286,7 +286,7 @@ export async function sheetsToScore(
   }
   return { sheets, groups };
 }
-const ROWS_A_READ = 2000;
+const ROWS_A_READ = 500;
 
 /** Asks for every batch to be scored again that has a group of this task, or of a task with this key. A batch that is
  *  still being read takes what is current when it gets there, or is scored again after its load. */

@@ -60,7 +60,11 @@ export async function saveTaskOver(
     const { exam, centre, packet, template_id, key_id, expected_count } = answerOfTask(before);
     const was = { packet, expected_count, exam, centre, template_id, key_id };
     const same = (Object.keys(was) as (keyof typeof was)[]).every((field) => was[field] === properties[field]);
-    if (!same && base === null) refuse('CONFLICT', `There is a task ${task_id} already.`);
+    if (!same && base === null)
+      refuse(
+        'CONFLICT',
+        `There is a task ${task_id} already, with other properties. PATCH /api/tasks/${task_id} changes it.`,
+      );
     if (!same && base !== taskStamp(before))
       refuse('CONFLICT', `Somebody else has changed task ${task_id} in the meantime.`);
   } else if (base !== null) refuse('CONFLICT', `Task ${task_id} is no longer there for you.`);

@@ -90,7 +90,7 @@ export const collect: Step = async (batch, deps) => {
 };
 
 /** Few, so that their readings, ten kilobytes of JSON each, die young. */
-const SHEETS_AT_ONCE = 50;
+const SHEETS_AT_ONCE = 25;
 const SUSPICIONS = 'suspicions.json';
 
 type Put = (text: string) => Promise<void>;
