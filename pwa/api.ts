@@ -16,7 +16,7 @@ import {
   TaskList,
 } from '../shared/protocol/key.ts';
 import { Problem, type ProblemCode } from '../shared/protocol/problem.ts';
-import { STREAM_EVENTS, type StreamEventType } from '../shared/protocol/stream.ts';
+import { APP_EVENTS, STREAM_EVENTS, type StreamEventType } from '../shared/protocol/stream.ts';
 import { PullAnswer, PushAnswer, type PushForm } from '../shared/protocol/sync.ts';
 import {
   ChunkAnswer,
@@ -60,8 +60,19 @@ export type Answer<T> = { kind: 'ok'; value: T } | Refused | Unreachable;
 export type StreamEvent = {
   [T in StreamEventType]: { id: string | null; type: T; data: v.InferOutput<(typeof STREAM_EVENTS)[T]> };
 }[StreamEventType];
-/** `ended`: 204, nothing will ever come after the id that was sent. */
-export type Stream = { kind: 'ended' } | { kind: 'open'; events: AsyncGenerator<StreamEvent[], void> };
+/** `ended`: 204, nothing will ever come after the id that was sent. What arrived together comes together; an empty list is
+ *  a sign of life. */
+export type Opened<E> = { kind: 'ended' } | { kind: 'open'; events: AsyncGenerator<E[], void> };
+
+/** What the app's stream says to whoever wants to know that there is news, and not what. */
+const POKES = {
+  'batches.changed': APP_EVENTS['batches.changed'],
+  reauth: APP_EVENTS.reauth,
+  shutdown: APP_EVENTS.shutdown,
+} as const;
+export type Poke = {
+  [T in keyof typeof POKES]: { id: string | null; type: T; data: v.InferOutput<(typeof POKES)[T]> };
+}[keyof typeof POKES];
 
 /** What is said of a task besides its number. */
 export type TaskBody = Omit<TaskAnswer, 'task_id' | 'rev' | 'template_version'>;
@@ -136,26 +147,29 @@ const unreachable = (error: unknown): Unreachable => ({
   timed_out: error instanceof Error && error.name === 'TimeoutError',
 });
 
+type EventTable = Readonly<Record<string, v.GenericSchema>>;
+
 /** An event that does not fit its schema is left out: one odd line must not end the story of a batch. */
-function parseEvent(type: string, id: string | undefined, data: string): StreamEvent | null {
-  if (!(type in STREAM_EVENTS)) return null;
+function parseEvent<E>(table: EventTable, type: string, id: string | undefined, data: string): E | null {
+  const schema = Object.hasOwn(table, type) ? table[type] : undefined;
+  if (!schema) return null;
   let json: unknown;
   try {
     json = JSON.parse(data);
   } catch {
     return null;
   }
-  const parsed = v.safeParse(STREAM_EVENTS[type as StreamEventType] as v.GenericSchema, json);
-  return parsed.success ? ({ id: id ?? null, type, data: parsed.output } as StreamEvent) : null;
+  const parsed = v.safeParse(schema, json);
+  return parsed.success ? ({ id: id ?? null, type, data: parsed.output } as E) : null;
 }
 
 /** Yields what arrived together as one array, so that it can be stored in one transaction. An empty one is a sign of life. */
-async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<StreamEvent[], void> {
+async function* readEvents<E>(body: ReadableStream<Uint8Array>, table: EventTable): AsyncGenerator<E[], void> {
   const decoder = new TextDecoder();
-  let got: StreamEvent[] = [];
+  let got: E[] = [];
   const parser = createParser({
     onEvent(message) {
-      const event = parseEvent(message.event ?? 'message', message.id, message.data);
+      const event = parseEvent<E>(table, message.event ?? 'message', message.id, message.data);
       if (event) got.push(event);
     },
   });
@@ -312,14 +326,22 @@ export function createApi(options: ApiOptions = {}) {
       batchId: string,
       lastEventId: string | null,
       signal: AbortSignal,
-    ): Promise<Answer<Stream>> {
+    ): Promise<Answer<Opened<StreamEvent>>> {
       const headers: Record<string, string> = { accept: 'text/event-stream' };
       if (lastEventId !== null) headers['last-event-id'] = lastEventId;
       const path = `/api/batches/${id(batchId)}/stream`;
       const answer = await request(path, { token, headers, signal, patience_ms: Infinity });
       if (answer.kind !== 'ok') return answer;
       if (answer.value.status === 204 || !answer.value.body) return { kind: 'ok', value: { kind: 'ended' } };
-      return { kind: 'ok', value: { kind: 'open', events: readEvents(answer.value.body) } };
+      return { kind: 'ok', value: { kind: 'open', events: readEvents(answer.value.body, STREAM_EVENTS) } };
+    },
+    /** Says which batches have changed, for as long as it is held; whoever reads keeps a watch and aborts `signal`. */
+    async pokes(token: string, signal: AbortSignal): Promise<Answer<Opened<Poke>>> {
+      const headers = { accept: 'text/event-stream' };
+      const answer = await request('/api/events', { token, headers, signal, patience_ms: Infinity });
+      if (answer.kind !== 'ok') return answer;
+      if (!answer.value.body) return { kind: 'ok', value: { kind: 'ended' } };
+      return { kind: 'ok', value: { kind: 'open', events: readEvents(answer.value.body, POKES) } };
     },
     keys: (token: string, page: number) => ask(KeyList, `/api/answer-keys?page=${page}`, { token }),
     /** Its newest version, published or draft. */

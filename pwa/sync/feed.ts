@@ -281,19 +281,20 @@ export async function keptPages(
 /** More unpinned batches than this are let go, those first that nobody has opened for longest. */
 const MOST_UNPINNED = 5;
 
-/** Pulls the office and every kept batch. @returns false when the server could not be asked */
-export async function pullKept(deps: PullDeps, signal: AbortSignal): Promise<boolean> {
-  const office = await pullScope(deps, OFFICE, signal);
-  if (office?.kind === 'unreachable' || (office?.kind === 'refused' && office.status === 401)) return false;
+/** Pulls every kept batch and the office. @param only these scopes. @returns false when the server could not be asked */
+export async function pullKept(deps: PullDeps, signal: AbortSignal, only?: ReadonlySet<string>): Promise<boolean> {
   const kept = (await deps.user.getAll('kept')).sort((a, b) => b.at - a.at);
   const unpinned = kept.filter(({ pinned }) => !pinned).slice(MOST_UNPINNED);
   for (const { batch } of unpinned) await letGo(deps.user, scopeOf(batch));
-  for (const { batch } of kept) {
+  // What was opened last is what somebody looks at.
+  const batches = kept.filter((one) => !unpinned.includes(one)).map(({ batch }) => scopeOf(batch));
+  for (const scope of [...batches, OFFICE]) {
     if (signal.aborted) return false;
-    if (unpinned.some((one) => one.batch === batch)) continue;
-    const failed = await pullScope(deps, scopeOf(batch), signal);
+    if (only && !only.has(scope)) continue;
+    const failed = await pullScope(deps, scope, signal);
     if (failed?.kind === 'unreachable') return false;
-    if (failed?.kind === 'refused' && failed.status === 404) await forgetBatch(deps.user, batch);
+    if (failed?.kind === 'refused' && failed.status === 401) return false;
+    if (failed?.kind === 'refused' && failed.status === 404) await forgetBatch(deps.user, batchOf(scope));
   }
   return true;
 }

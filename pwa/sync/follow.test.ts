@@ -3,7 +3,8 @@ import { afterAll, beforeEach, expect, test } from 'vitest';
 import { createApi } from '../api.ts';
 import { closeChannel, openQueue, openUser, type QueueDb, type UserDb } from '../db.ts';
 import { createSession } from '../session.ts';
-import { type FollowEnd, follow } from './follow.ts';
+import { follow } from './follow.ts';
+import type { LineEnd } from './line.ts';
 import { eventsOf } from './pull.ts';
 
 const BATCH = 'b1';
@@ -42,7 +43,7 @@ const line = (id: string, type: string, data: unknown): string =>
 
 /** Answers each connection with the next script: its pieces arrive one by one, then the line is cut. */
 function connections(scripts: (string[] | number)[]): {
-  run: () => Promise<FollowEnd>;
+  run: () => Promise<LineEnd>;
   resumedFrom: (string | null)[];
 } {
   const resumedFrom: (string | null)[] = [];

@@ -5,7 +5,7 @@ import type { Api } from '../api.ts';
 import { type Changed, onChange, openUser, type QueueDb, type UserDb } from '../db.ts';
 import type { Session } from '../session.ts';
 import { follow } from './follow.ts';
-import { createAlarm, createNap, type Nap } from './nap.ts';
+import { createNap, type Nap } from './nap.ts';
 import { serveOffice } from './office.ts';
 import {
   keepWhole,
@@ -17,7 +17,7 @@ import {
   pullSheets,
   versionOf,
 } from './pull.ts';
-import { serveSync } from './serve.ts';
+import { createSync, type Sync } from './serve.ts';
 
 export interface LiveDeps {
   queue: QueueDb;
@@ -28,8 +28,8 @@ export interface LiveDeps {
   signal: AbortSignal;
 }
 
-/** Streams at once. A browser opens six connections to a server that speaks HTTP/1.1, and uploads need some. */
-const STREAMS = 3;
+/** Streams of batches at once, beside the app's own. A browser opens six connections to a server that speaks HTTP/1.1, and uploads need some. */
+const STREAMS = 2;
 const LIST_MS = 30_000;
 /** The first page has what is new; what was deleted shows only by its absence from all of them. */
 const WHOLE_LIST_MS = 10 * 60_000;
@@ -42,23 +42,30 @@ const WANTED_MS = 10 * 60_000;
 
 /** What sleeps in the leader: retries of streams and knocks, and the look at what there is to do. */
 interface Naps {
+  /** of the user who is served */
+  sync: Sync | null;
   retry: Nap;
   look: Nap;
   office: Nap;
-  sync: Nap;
   /** a nudge came: the list is fetched at the next look, however fresh it is */
   nudged: boolean;
 }
 
 /** `nudge`: something happened (focus, a network, a tap) that makes another try worthwhile. */
 export function startLive(deps: LiveDeps): { nudge: () => void } {
-  const naps: Naps = { retry: createNap(), look: createNap(), office: createNap(), sync: createAlarm(), nudged: false };
+  const naps: Naps = {
+    sync: null,
+    retry: createNap(),
+    look: createNap(),
+    office: createNap(),
+    nudged: false,
+  };
   const nudge = () => {
     naps.nudged = true;
     naps.retry.wake();
     naps.look.wake();
     naps.office.wake();
-    naps.sync.wake();
+    naps.sync?.wake();
   };
   const lead = async () => {
     await navigator.locks.request('live', { signal: deps.signal }, () =>
@@ -121,9 +128,9 @@ async function serveUser(deps: LiveDeps, naps: Naps, userId: string, signal: Abo
   const pull: PullDeps = { user, api: deps.api, session: deps.session, now: Date.now };
   // Closed by a sign-out, or by a newer Sheaf: what is kept is there for the next time.
   const office = serveOffice(pull, userId, naps.office, signal).catch(() => {});
-  const sync = serveSync({ ...pull, userId, onWaiting: () => void deps.standBehind() }, naps.sync, signal).catch(
-    () => {},
-  );
+  const engine = createSync({ ...pull, userId, onWaiting: () => void deps.standBehind(), retry: naps.retry });
+  naps.sync = engine;
+  const sync = engine.serve(signal).catch(() => {});
   const followed = new Map<string, Promise<void>>();
   let listDue = 0;
   // A reason that comes up while we are awake must not be slept over.
@@ -138,7 +145,7 @@ async function serveUser(deps: LiveDeps, naps: Naps, userId: string, signal: Abo
     if (stores.includes('uploads')) listDue = 0;
     if (stores.includes('uploads') || stores.includes('wanted')) lookAgain();
     // Keys and tasks are on somebody's screen: news of them is fetched at once.
-    if (stores.includes('looks')) naps.sync.wake();
+    if (stores.includes('looks')) engine.wake();
   });
 
   const followOne = async (batch: string): Promise<void> => {
@@ -196,7 +203,7 @@ async function serveUser(deps: LiveDeps, naps: Naps, userId: string, signal: Abo
   } finally {
     stop();
     naps.office.wake();
-    naps.sync.wake();
+    engine.wake();
     await Promise.allSettled([office, sync, ...followed.values()]);
     user.close();
   }

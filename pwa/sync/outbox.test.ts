@@ -2,7 +2,7 @@ import 'fake-indexeddb/auto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { type Fault, person, storeUsers, syncOffice } from '../../e2e/support/sync-office.ts';
 import type { Database } from '../../server/adapters/database.ts';
 import { openSqlite } from '../../server/adapters/sqlite.ts';
@@ -17,6 +17,9 @@ import { createSession } from '../session.ts';
 import { pullKept } from './feed.ts';
 import { isDue } from './office.ts';
 import { discard, isPending, nextToSend, pushOutbox, record, sendAgain, unsay } from './outbox.ts';
+
+// A real database under a machine that does other things too.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let folder: string;
 let db: Database;

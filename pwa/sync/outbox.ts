@@ -143,7 +143,9 @@ export function nextToSend(edits: readonly Edit[]): Edit[] {
 export type PushDeps = PullDeps & { userId: string };
 
 /** Numbers what is to be sent: once given, an edit keeps its number, and later ones get higher ones. */
-async function stamped(user: UserDb): Promise<{ client: Client; edits: Edit[] }> {
+async function stamped(user: UserDb): Promise<{ client: Client; edits: Edit[] } | null> {
+  // Mostly there is nothing to send, and nothing to write.
+  if (nextToSend(await user.getAll('outbox')).length === 0) return null;
   return write(
     user,
     ['outbox', 'sync'],
@@ -231,8 +233,9 @@ function askAs<T>({ session, userId }: PushDeps, question: (token: string) => Pr
  */
 export async function pushOutbox(deps: PushDeps, signal: AbortSignal): Promise<number | null> {
   while (!signal.aborted) {
-    const { client, edits } = await stamped(deps.user);
-    if (edits.length === 0) return null;
+    const next = await stamped(deps.user);
+    if (!next || next.edits.length === 0) return null;
+    const { client, edits } = next;
     const { client_id, heard } = client;
     const form = { client_id, heard, mutations: edits.map(mutationOf) };
     const answer = await askAs(deps, (token) => deps.api.push(token, form));

@@ -24,7 +24,16 @@ async function sendPacked(res: Response, packs: boolean, body: object): Promise<
   res.set('Content-Encoding', 'gzip').send(packed);
 }
 
-export function syncRoutes(routes: Routes, { db, report }: { db: Database; report: (error: unknown) => void }): void {
+export interface SyncRouteDeps {
+  db: Database;
+  /** wakes whoever watches a batch */
+  touch: (batchId: string) => void;
+  report: (error: unknown) => void;
+}
+
+const batchOf = (scope: string): string | null => (scope.startsWith('batch:') ? scope.slice('batch:'.length) : null);
+
+export function syncRoutes(routes: Routes, { db, touch, report }: SyncRouteDeps): void {
   routes.on('GET /api/sync/pull', async (req, res, { user }) => {
     const { scope, cursor } = parse(PullQuery, req.query, 'query');
     const packs = req.acceptsEncodings('gzip') === 'gzip';
@@ -33,7 +42,14 @@ export function syncRoutes(routes: Routes, { db, report }: { db: Database; repor
   routes.on('POST /api/sync/push', async (req, res, { user }) => {
     const { answer, rescore } = await push(db, user, parse(PushForm, req.body, 'push'));
     res.set('Cache-Control', 'no-store').json(answer);
+    const scopes = answer.outcomes
+      .flatMap((one) => (one.status === 'applied' ? one.covers : []))
+      .map(({ scope }) => scope);
+    const touched = new Set([...scopes.flatMap((scope) => batchOf(scope) ?? []), ...rescore]);
+    for (const batch of touched) touch(batch);
+    if (rescore.length === 0) return;
     // It is written down that they are to be scored again: nobody has to wait, and nothing is forgotten.
-    if (rescore.length > 0) rescoreAsked(db, rescore).catch(report);
+    await rescoreAsked(db, rescore).catch(report);
+    for (const batch of rescore) touch(batch);
   });
 }
