@@ -96,7 +96,7 @@ export const blankLevel = ({ spread, threshold }: PageLevels, print: keyof typeo
 
 /** Whatever the rules say, a likelier mistake than this goes to a person; where the print is known, as it was when mistakes
  *  were counted. */
-const DOUBT = 0.03;
+const DOUBT = 0.1;
 
 /** @param blankBelow as `blankLevel` gives it */
 export const decideGroup = (
