@@ -116,9 +116,8 @@ interface Judged {
   observed: number;
   questions: number;
   errors: number;
-  /** of the share of errors, with 95 % confidence */
+  /** up to this share of errors the prediction stands */
   upper: number;
-  /** predicted and observed differ by a factor of two at most, or the bound does not speak against it */
   within: boolean;
 }
 
@@ -137,16 +136,23 @@ const reviewed = (questions: readonly { confidence: number; wrong: boolean }[]):
   });
 };
 
-/** Predicted and observed errors of a band; where fewer than 20 are expected, the upper bound of what may be true. */
+/** The most errors that agree with so many expected ones: 95 % of a Poisson count are no more. */
+const mostOf = (expected: number): number => {
+  let [chance, sum, errors] = [Math.exp(-expected), Math.exp(-expected), 0];
+  while (sum < 0.95 && errors < 1000) {
+    errors++;
+    chance *= expected / errors;
+    sum += chance;
+  }
+  return errors;
+};
+
+/** Where 20 errors or more are expected, a factor of two either way is allowed; where fewer are, no more than chance makes of
+ *  twice as many. */
 const judged = ({ from, to, questions, errors, predicted }: Band): Judged => {
-  // 95 % bound on a Poisson mean, by its normal approximation on the square root
-  const upper = (Math.sqrt(errors + 1) + 0.82) ** 2;
+  const upper = predicted >= 20 ? 2 * predicted : mostOf(2 * predicted);
   const round = (value: number): number => Math.round(value * 1e6) / 1e6;
   const share = (value: number): number => (questions === 0 ? 0 : round(value / questions));
-  const within =
-    predicted >= 20
-      ? errors <= 2 * predicted && errors >= predicted / 2
-      : questions === 0 || upper <= Math.max(2 * predicted, 4);
   return {
     from,
     to: Math.min(1, to),
@@ -155,6 +161,6 @@ const judged = ({ from, to, questions, errors, predicted }: Band): Judged => {
     questions,
     errors,
     upper: share(upper),
-    within,
+    within: errors <= upper && (predicted < 20 || errors >= predicted / 2),
   };
 };

@@ -3,11 +3,10 @@
 import { parseArgs } from 'node:util';
 import { seeWorn } from './accuracy-threads.ts';
 
-/** Width of the classes that are counted, in units of the page's level, and where they end. */
-const FINEST = 0.05;
-const MOST = 6;
-/** Steps that differ by less than this factor, in chance or in its complement, are one. */
-const ALIKE = 1.6;
+/** Where the classes that are counted end, in units of the page's level. */
+const EDGES = [0.1, 0.2, 0.3, 0.45, 0.6, 0.75, 0.9, 1.05, 1.2, 1.4, 1.6, 1.8, 2.1, 2.5, 3, 1000] as const;
+/** Steps that differ by less than this factor, in chance and in its complement, are one. */
+const ALIKE = 1.5;
 
 interface Step {
   below: number;
@@ -15,11 +14,10 @@ interface Step {
   marked: number;
 }
 
-const classes = (): Step[] =>
-  Array.from({ length: Math.round(MOST / FINEST) }, (_, i) => ({ below: (i + 1) * FINEST, all: 0, marked: 0 }));
+const classes = (): Step[] => EDGES.map((below) => ({ below, all: 0, marked: 0 }));
 
 const count = (steps: Step[], level: number, marked: boolean): void => {
-  const step = steps[Math.min(steps.length - 1, Math.floor(level / FINEST))]!;
+  const step = steps.find(({ below }) => level < below) ?? steps.at(-1)!;
   step.all++;
   if (marked) step.marked++;
 };
@@ -42,13 +40,10 @@ const rising = (steps: readonly Step[]): Step[] => {
     pooled.push({ ...step });
     while (pooled.length > 1 && chance(pooled.at(-2)!) >= chance(pooled.at(-1)!)) join();
   }
-  // on plain counts: half a case more or less is all that parts small classes
   for (let i = 1; i < pooled.length; ) {
     const [a, b] = [pooled[i - 1]!, pooled[i]!];
     const [p, q] = [chance(a), chance(b)];
-    const few = a.marked === 0 && b.marked === 0;
-    const full = a.marked === a.all && b.marked === b.all;
-    if (few || full || (q < ALIKE * p && 1 - p < ALIKE * (1 - q))) {
+    if (q < ALIKE * p && 1 - p < ALIKE * (1 - q)) {
       pooled.splice(i - 1, 2, { below: b.below, all: a.all + b.all, marked: a.marked + b.marked });
       i = Math.max(1, i - 1);
     } else i++;

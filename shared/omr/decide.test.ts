@@ -23,7 +23,7 @@ describe('one question at a level of 0.2', () => {
   });
 
   test('confidence falls towards the limits, is lowest for what a person should see, and is never full', () => {
-    const levels = [0.15, 0.2, 0.22, 0.4].map((dark) => decide(0, dark, 0, 0, 0).confidence);
+    const levels = [0.15, 0.2, 0.22, 0.5].map((dark) => decide(0, dark, 0, 0, 0).confidence);
     expect(levels).toEqual([...levels].sort((a, b) => a - b));
     expect(levels[0]).toBeLessThan(0.99);
     expect(levels[3]).toBeLessThan(1);

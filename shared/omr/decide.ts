@@ -94,8 +94,9 @@ const ERASED_SHARE = 0.4;
 export const blankLevel = ({ spread, threshold }: PageLevels, print: keyof typeof SURE_BLANK): number =>
   Math.min(MOST_BLANK, Math.max(SURE_BLANK[print], (BLANK_GRAINS * spread) / threshold));
 
-/** Whatever the rules say, a likelier mistake than this goes to a person. */
-const DOUBT = 0.03;
+/** Whatever the rules say, a likelier mistake than this goes to a person; where the print is known, as it was when mistakes
+ *  were counted. */
+const DOUBT = 0.1;
 
 /** @param blankBelow as `blankLevel` gives it */
 export const decideGroup = (
@@ -115,7 +116,7 @@ export const decideGroup = (
   }
   const choice = bySeen(net, first, count, threshold, { top, second, best, blankBelow });
   if (look) for (const flag of flagsBy(look, choice.marked, first, count)) choice.flags.push(flag);
-  if (choice.error > DOUBT) choice.flags.push('doubtful');
+  if (look && choice.error > DOUBT) choice.flags.push('doubtful');
   if (unseen) {
     choice.error = Math.max(choice.error, UNSEEN_ERROR);
     choice.flags.push('doubtful');

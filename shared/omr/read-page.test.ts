@@ -219,6 +219,50 @@ describe('what is not sure is said', () => {
     const blotted = paint(image, 0, 172, 26, 12, 10);
     expect(sheet(readPage(blotted, BUILT_IN)).flags).toEqual(['template-guessed', 'qr-unreadable']);
   });
+  test('[R2] a page held far askew, its squares beyond the glass or torn off, is found along its ticks', () => {
+    for (const [skew, corners] of [
+      [
+        9,
+        [
+          [0.03, 0.02],
+          [-0.02, 0.05],
+          [-0.05, -0.02],
+          [0.06, -0.04],
+        ],
+      ],
+      [
+        -7,
+        [
+          [0.07, 0.05],
+          [-0.04, 0.02],
+          [-0.02, -0.06],
+          [0.02, -0.02],
+        ],
+      ],
+    ] as const) {
+      let lost = bend(image, { skew, corners, behind: 40 });
+      for (const degrees of TURNS) {
+        lost = turn(lost, degrees);
+        const reading = sheet(readPage(lost, BUILT_IN));
+        expect(reading.flags).toContain('inferred-corner');
+        // what lies beyond the glass is doubted, the rest is right
+        for (const { label, value, flags } of reading.fields) {
+          const question = /^q(\d+)$/.exec(label);
+          if (question && !flags.includes('doubtful'))
+            expect(value, label).toBe(['A|C', ...truth.answers.slice(1)][Number(question[1]) - 1]);
+        }
+      }
+    }
+    const torn = [paint(image, 255, 5, 5, 14, 14), paint(image, 255, 190, 277, 20, 20)] as const;
+    const both = torn[0].data.map((value, i) => Math.max(value, torn[1].data[i]!));
+    expect(valuesOf(sheet(readPage({ ...image, data: both }, BUILT_IN))).roll).toBe(truth.roll);
+  });
+  test('[R2] a half hidden QR code is told from the few it can be, and the page says so', () => {
+    const hidden = paint(image, 250, 168, 22, 18, 8);
+    const reading = sheet(readPage(hidden, BUILT_IN));
+    expect(reading).toMatchObject({ template_id: FORTY.id, qr: null, flags: ['template-guessed', 'qr-unreadable'] });
+    expect(valuesOf(reading).answers.slice(1)).toEqual(truth.answers.slice(1));
+  });
   test('[R2] a sheet of another template or version is foreign, not misread', () => {
     expect(readPage(image, [builtIn('sheaf-60')!])).toMatchObject({
       kind: 'foreign',
