@@ -228,6 +228,7 @@ test.each([
   await client.call(DeleteAnswer, 'DELETE', `/api/batches/${batch_id}?purge=true`);
   // Until whoever was at it has noticed: a few pages, or the step in hand.
   await new Promise((resolve) => setTimeout(resolve, 1500));
-  expect(Object.keys(await tracesOf(db, { ids: [batch_id, upload_id], numbers }))).toEqual(['audit']);
+  // What is left says that it is gone: to whoever looks back, and to the devices that have it.
+  expect(Object.keys(await tracesOf(db, { ids: [batch_id, upload_id], numbers })).sort()).toEqual(['audit', 'changes']);
   expect(fs.readdirSync(path.join(dataDir, 'blobs'))).not.toContain(upload_id);
 });
