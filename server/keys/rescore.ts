@@ -267,7 +267,7 @@ export async function sheetsToScore(
       .selectFrom('marks')
       .innerJoin('pages', 'pages.sheet_id', 'marks.sheet_id')
       .selectAll('marks')
-      .innerJoin('readings', 'readings.sheet_id', 'marks.sheet_id')
+      .leftJoin('readings', 'readings.sheet_id', 'marks.sheet_id')
       .select(['group_index', 'task_id', 'template_id'])
       .where('marks.sheet_id', '>', after)
       .where('marks.sheet_id', '<', (batch.batch_no + 1) * 1_000_000)
