@@ -8,10 +8,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Database } from '../server/adapters/database.ts';
 import { openSqlite } from '../server/adapters/sqlite.ts';
 import { ApiRefusal, type Client } from '../server/cli/client.ts';
-import { GroupList } from '../shared/protocol/batch.ts';
 import { OpenUploadAnswer, SMALLEST_CHUNK, UploadBatchAnswer } from '../shared/protocol/upload.ts';
 import { type Archives, type Claimed, craftZip, endOf, packBroken, packByAll } from './support/archives.ts';
 import { announceExam, differences, drawExam, type Exam } from './support/exam.ts';
+import { found } from './support/found.ts';
 import { eventually, isAlive } from './support/places.ts';
 import { type Sheaf, startSheaf } from './support/sheaf.ts';
 
@@ -75,29 +75,6 @@ async function sendEarly(
   return { batch_id, readBeforeSeal: before.processed_sheets };
 }
 
-/** All that was found out about a batch, free of the numbers that any two batches differ in. */
-async function found(batchId: string) {
-  const { items } = await client.call(GroupList, 'GET', `/api/batches/${batchId}/groups`);
-  const readings = await db.sql
-    .selectFrom('pages')
-    .leftJoin('readings', 'readings.sheet_id', 'pages.sheet_id')
-    .select(['page_index', 'name', 'state', 'kind', 'error_message', 'group_index', 'task_id'])
-    .select(['engine_version', 'template_id', 'template_version', 'image_sha256', 'content'])
-    .where('batch_id', '=', batchId)
-    .orderBy('page_index')
-    .execute();
-  const csv = async (format: string): Promise<string> =>
-    (await client.text(`/api/batches/${batchId}/export?format=${format}`)).replace(/^\d+(?=,)/gm, (sheet_id) =>
-      String(Number(sheet_id) % 1_000_000),
-    );
-  return {
-    groups: items.map(({ group_id: _, ...group }) => group),
-    readings,
-    long: await csv('long'),
-    wide: await csv('wide'),
-  };
-}
-
 /** Runs `work` for each, some at once, and returns what it returned in their order. */
 async function several<T, R>(all: Iterable<T>, work: (one: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
@@ -120,7 +97,14 @@ describe('archives of every tool', () => {
       const whole = await sendWhole(bytes, label);
       const batch = await client.waitForBatch(early, LONGEST_MS);
       await client.waitForBatch(whole, LONGEST_MS);
-      return { label, early, readBeforeSeal, status: batch.status, one: await found(early), other: await found(whole) };
+      return {
+        label,
+        early,
+        readBeforeSeal,
+        status: batch.status,
+        one: await found(client, db, early),
+        other: await found(client, db, whole),
+      };
     });
     const first = answers[0];
     expect(await differences(client, first.early, exam), 'and both are what was drawn').toEqual([]);
@@ -202,9 +186,9 @@ describe('what is hostile', () => {
       const batch = await client.waitForBatch(id, LONGEST_MS);
       expect(batch).toMatchObject({ status: 'completed_with_errors', total_pages: entries.length });
     }
-    expect(await found(early), '[P5]').toEqual(await found(whole));
+    expect(await found(client, db, early), '[P5]').toEqual(await found(client, db, whole));
 
-    const { readings } = await found(whole);
+    const { readings } = await found(client, db, whole);
     const reason = Object.fromEntries(readings.map(({ name, kind, error_message }) => [name, error_message ?? kind]));
     expect(reason).toMatchObject({
       'cover.jpg': 'cover',

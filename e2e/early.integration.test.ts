@@ -45,6 +45,17 @@ const open = (bytes: Buffer, more: Partial<OpenUpload> = {}): Promise<OpenUpload
 async function send(upload: OpenUploadAnswer, bytes: Buffer, from: number, to: number): Promise<void> {
   for (let index = from; index <= to; index++) await client.sendChunk(upload, bytes, index);
 }
+/** Stops the worker, but not in the middle of a write: it would keep the database to itself. */
+const stopWorker = (): Promise<true> =>
+  eventually('a worker that stands still and holds nothing', async () => {
+    process.kill(sheaf.pid('worker 1'), 'SIGSTOP');
+    const free = await Promise.race([
+      db.write((tx) => tx.selectFrom('settings').select('name').limit(1).execute()).then(() => true),
+      new Promise<false>((resolve) => setTimeout(() => resolve(false), 2000)),
+    ]);
+    if (!free) process.kill(sheaf.pid('worker 1'), 'SIGCONT');
+    return free;
+  });
 const untilRead = (upload: OpenUploadAnswer, sheets: number): Promise<BatchDetail> =>
   eventually(
     `${sheets} sheets`,
@@ -103,11 +114,13 @@ describe('a ZIP whose directory came first', () => {
 
   test('landing waits for no reader: with the worker stopped every chunk is verified all the same', async () => {
     const upload = await open(zip);
-    process.kill(sheaf.pid('worker 1'), 'SIGSTOP');
+    await stopWorker();
     try {
       const last = upload.total_chunks - 1;
       await send(upload, zip, last, last);
       await send(upload, zip, 0, last - 1);
+      // The server seals by itself after the last chunk; asked once more, it says the same.
+      await eventually('the seal', async () => (await client.status(upload.batch_id)).status === 'uploaded');
       await client.call(SealAnswer, 'POST', `/api/batches/uploads/${upload.upload_id}/seal`);
       expect(await client.status(upload.batch_id)).toMatchObject({
         status: 'uploaded',

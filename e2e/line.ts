@@ -35,7 +35,10 @@ export interface Line {
   close(): Promise<void>;
 }
 
-export async function openLine(upstream: string): Promise<Line> {
+/** Looks at a request before it goes on. True: it will be answered, or not, by whoever looked. */
+export type Disturb = (req: http.IncomingMessage, res: http.ServerResponse) => boolean;
+
+export async function openLine(upstream: string, disturb: Disturb = () => false): Promise<Line> {
   let target = new URL(upstream);
   let up = true;
   let rate: number | null = null;
@@ -73,6 +76,7 @@ export async function openLine(upstream: string): Promise<Line> {
       by: whoAsks(req),
     };
     heard.push(entry);
+    if (disturb(req, res)) return;
     const request = http.request(
       {
         host: target.hostname,

@@ -6,6 +6,7 @@ import path from 'node:path';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Database } from '../server/adapters/database.ts';
+import { showable } from '../server/adapters/decode.ts';
 import { briefConnection } from '../server/adapters/redis.ts';
 import { openSqlite } from '../server/adapters/sqlite.ts';
 import {
@@ -204,6 +205,7 @@ async function addBatch(owner: Person, centre: string | null, state: 'open' | 's
         size: BYTES.length,
         method: -1,
         crc32: null,
+        part: null,
         state: 'done',
         kind: 'sheet',
         attempts: 1,
@@ -350,6 +352,7 @@ const BODIES: Partial<Record<RouteKey, (named: Named) => object | Promise<object
     base_rev: 1,
   }),
   'PATCH /api/tasks/:task_id': () => ({ base_rev: 1, expected_count: 3 }),
+  'POST /api/batches/:batch_id/groups/:group_id/settle': () => ({ what: 'set-aside' }),
   'POST /api/batches/:batch_id/groups/:group_id/confirm-key': () => ({ reason: 'looked at' }),
   'POST /api/users/:user_id/password': () => ({ password: PASSWORD, must_change_password: false }),
 };
@@ -395,6 +398,7 @@ test('every route that is registered has a row, and every row a route', async ()
   const { app, routes } = createApp({
     db,
     blobs: await openBlobs(path.join(sheaf.dataDir, 'blobs')),
+    showable,
     announce: createAnnounce(redis),
     wake: () => undefined,
     secret,

@@ -1,7 +1,6 @@
 // biome-ignore-all lint/performance/useDomNodeTextContent: what a person sees is asked for, not what the document holds
 // The office in the app, in real Chromium: a key is pasted without a network and published by a second person, a batch
 // that nobody had made a task for gets its scores, a user comes and goes, and everybody can use all of it.
-import axe from 'axe-core';
 import type { Page } from 'playwright-core';
 import * as v from 'valibot';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -10,6 +9,7 @@ import { KeyAnswer, TaskAnswer } from '../shared/protocol/key.ts';
 import { keyCsv } from '../shared/scoring/paste.ts';
 import { DESKTOP, openApp, openTablet, signIn, syncSays, TABLET } from './browser.ts';
 import { type Line, openLine } from './line.ts';
+import { complaints } from './support/axe.ts';
 import type { Browser } from './support/chromium.ts';
 import { drawExam, type Exam, packZip } from './support/exam.ts';
 import { eventually } from './support/places.ts';
@@ -51,7 +51,6 @@ afterEach(async () => {
 
 /** Writes down what axe finds: by day on a tablet, by night on a desktop. */
 async function look(page: Page, screen: string): Promise<void> {
-  await page.evaluate(axe.source);
   for (const [colorScheme, viewport] of [
     ['light', TABLET],
     ['dark', DESKTOP],
@@ -62,17 +61,7 @@ async function look(page: Page, screen: string): Promise<void> {
     await page.setViewportSize(viewport);
     const height = await page.evaluate(() => document.documentElement.scrollHeight);
     await page.setViewportSize({ ...viewport, height: Math.max(viewport.height, height) });
-    const violations = await page.evaluate(async () => {
-      const { axe } = globalThis as unknown as { axe: typeof import('axe-core') };
-      return (
-        await axe.run(document, {
-          runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-        })
-      ).violations;
-    });
-    for (const { id, nodes } of violations)
-      for (const { target, failureSummary } of nodes)
-        found.push(`${screen}, ${colorScheme}, ${viewport.width}: ${id} at ${target}: ${failureSummary}`);
+    found.push(...(await complaints(page, `${screen}, ${colorScheme}, ${viewport.width}`)));
   }
   await page.emulateMedia({ colorScheme: 'light', reducedMotion: null });
   await page.setViewportSize(TABLET);
@@ -124,7 +113,7 @@ test('a key pasted without a network arrives as a draft, the second supervisor p
   await cell.fill(key.answers.A?.[0] ?? '');
   await page.getByText('No problem found.').waitFor();
   await page.getByRole('button', { name: 'Save draft' }).click();
-  await page.getByText('Kept on this tablet.').waitFor();
+  await page.getByText('Kept on this device.').waitFor();
   await look(page, 'key that waits');
   await page.reload();
   expect(await cell.inputValue()).toBe(key.answers.A?.[0]);

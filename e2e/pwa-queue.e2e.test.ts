@@ -252,7 +252,7 @@ test('[U3] signing out forgets what was seen and keeps what was queued', async (
   await card(page, 'stays.zip').getByText('Safe on this device', { exact: true }).waitFor();
   await page.getByRole('button', { name: 'sign out' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Sign out' }).click();
-  await page.getByText('1 upload is safe on this tablet.').waitFor();
+  await page.getByText('1 upload is safe on this device.').waitFor();
   expect(await storedBytes(page, 'stays.zip')).toHaveLength(1);
   const names = await page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name));
   expect(names).toEqual(['sheaf-queue']);

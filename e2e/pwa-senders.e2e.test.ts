@@ -74,6 +74,17 @@ async function arrived(name: string): Promise<void> {
 const senders = (): string[] => [...new Set(chunksIn(line.heard).map(({ by }) => by))];
 
 test('the page’s worker finishes an upload alone, and keeps the screen on while it does', async () => {
+  await tablet.context.addInitScript(() => {
+    const request = navigator.wakeLock.request.bind(navigator.wakeLock);
+    navigator.wakeLock.request = async (type) => {
+      const held = await request(type);
+      document.documentElement.dataset.awake = 'yes';
+      held.addEventListener('release', () => {
+        document.documentElement.dataset.awake = 'no';
+      });
+      return held;
+    };
+  });
   const page = await openWith('page');
   line.pace(10 * MB);
   await queueZip(page, await zipOf('by-page.zip', 60 * MB));
@@ -83,6 +94,7 @@ test('the page’s worker finishes an upload alone, and keeps the screen on whil
     .waitFor({ timeout: 30_000 });
   line.pace(null);
   await card(page, 'by-page.zip').getByText('Sent', { exact: true }).waitFor({ timeout: 60_000 });
+  await page.locator('html[data-awake=no]').waitFor({ state: 'attached' });
   expect(senders()).toEqual(['page']);
   await arrived('by-page.zip');
 });

@@ -3,7 +3,7 @@
 import { createParser } from 'eventsource-parser';
 import * as v from 'valibot';
 import { Me, TokenAnswer } from '../shared/protocol/auth.ts';
-import { BatchDetail, BatchList, GroupList, SheetList } from '../shared/protocol/batch.ts';
+import { BatchDetail, BatchList, DeleteAnswer, GroupList, SheetList } from '../shared/protocol/batch.ts';
 import {
   KeyAnswer,
   type KeyContent,
@@ -136,7 +136,7 @@ async function refusal(response: Response): Promise<Refused> {
 /** A gateway that answers for a dead server, or a hotel that wants a room number first, is no sign of life. */
 const isOurs = ({ status, headers }: Response): boolean => {
   if (status === 502 || status === 504) return false;
-  return status === 204 || /json|event-stream/.test(headers.get('content-type') ?? '');
+  return status === 204 || /json|event-stream|^image\/|text\/csv/.test(headers.get('content-type') ?? '');
 };
 
 const TemplateList = v.object({ items: v.array(v.object({ template_id: v.string(), version: v.number() })) });
@@ -213,7 +213,7 @@ export function createApi(options: ApiOptions = {}) {
     );
     let response: Response;
     try {
-      const asked: RequestInit = { ...rest, headers, signal: AbortSignal.any(signals), cache: 'no-store' };
+      const asked: RequestInit = { cache: 'no-store', ...rest, headers, signal: AbortSignal.any(signals) };
       response =
         onSent && options.send
           ? await options.send(`${origin}${path}`, asked, onSent)
@@ -237,6 +237,19 @@ export function createApi(options: ApiOptions = {}) {
       return { kind: 'ok', value: v.parse(schema, await answer.value.json()) };
     } catch (error) {
       return unreachable(new Error('the answer is not one of Sheaf', { cause: error }));
+    }
+  }
+
+  async function blob(
+    path: string,
+    init: RequestInit & { token?: string; patience_ms?: number },
+  ): Promise<Answer<Blob>> {
+    const answer = await request(path, init);
+    if (answer.kind !== 'ok') return answer;
+    try {
+      return { kind: 'ok', value: await answer.value.blob() };
+    } catch (error) {
+      return unreachable(error);
     }
   }
 
@@ -289,6 +302,22 @@ export function createApi(options: ApiOptions = {}) {
     batches: (token: string, page: number) => ask(BatchList, `/api/batches?page=${page}`, { token }),
     batch: (token: string, batchId: string) => ask(BatchDetail, `/api/batches/${id(batchId)}/status`, { token }),
     groups: (token: string, batchId: string) => ask(GroupList, `/api/batches/${id(batchId)}/groups`, { token }),
+    control: (token: string, batchId: string, what: 'pause' | 'resume' | 'cancel' | 'restore') =>
+      ask(BatchDetail, `/api/batches/${id(batchId)}/${what}`, { ...json('POST', {}), token }),
+    reprocess: (token: string, batchId: string, what: 'all' | 'failed') =>
+      ask(BatchDetail, `/api/batches/${id(batchId)}/reprocess`, { ...json('POST', { what }), token }),
+    deleteBatch: (token: string, batchId: string) =>
+      ask(DeleteAnswer, `/api/batches/${id(batchId)}`, { method: 'DELETE', token }),
+    /** @param width in pixels: a small JPEG; null: the scan itself */
+    image: (token: string, batchId: string, sheetId: string, width: number | null, signal: AbortSignal) =>
+      blob(`/api/batches/${id(batchId)}/sheets/${id(sheetId)}/image${width === null ? '' : `?width=${width}`}`, {
+        token,
+        signal,
+        // By its address the browser may keep it: a scan never changes.
+        cache: 'default',
+      }),
+    export: (token: string, batchId: string, format: 'wide' | 'long') =>
+      blob(`/api/batches/${id(batchId)}/export?format=${format}`, { token, patience_ms: PART_PATIENCE_MS }),
     sheets: (token: string, batchId: string, page: number, limit: number) =>
       ask(SheetList, `/api/batches/${id(batchId)}/sheets?page=${page}&limit=${limit}`, { token }),
     /** Never ends by itself while the batch lives: whoever reads keeps a watch and aborts `signal`. */

@@ -1,10 +1,11 @@
 // What the page is made of, built once in main.tsx and handed down: databases, session, the commands of the screens.
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
-import { CHUNK_SIZE } from '../shared/protocol/upload.ts';
+import { CHUNK_SIZE, type PageCorrection } from '../shared/protocol/upload.ts';
+import type { BatchActions } from './batch-actions.ts';
 import type { QueueDb, UserDb } from './db.ts';
 import type { Office } from './office.ts';
-import { inWorker } from './sending.ts';
+import { createIdleWorker } from './sending.ts';
 import type { Session } from './session.ts';
 import type { Strategy } from './uploads/check.ts';
 import { enqueue, getUpload, remove, setStep } from './uploads/queue.ts';
@@ -17,6 +18,7 @@ export interface App {
   nudge: () => void;
   commands: Commands;
   office: Office;
+  batches: BatchActions;
 }
 export const AppContext = createContext<App | null>(null);
 export function useApp(): App {
@@ -39,6 +41,8 @@ export interface NewBatch {
   strategy: Strategy;
   task_id: string | null;
   files: File[];
+  /** what a person said of its groups */
+  grouping: PageCorrection[];
 }
 
 export interface Commands {
@@ -66,10 +70,12 @@ export function createCommands(queue: QueueDb, wake: () => void): Commands {
 
   /** The file's bytes travel to a worker by reference, and from there into the queue. */
   async function copy(id: string, files: File[]): Promise<Staged> {
+    const worker = createIdleWorker();
     copying.add(id);
     try {
-      return await inWorker<Staged>(async (worker) => worker.stage(id, files));
+      return await worker.ask<Staged>(async (stager) => stager.stage(id, files));
     } finally {
+      worker.end();
       copying.delete(id);
       wake();
     }
@@ -91,6 +97,7 @@ export function createCommands(queue: QueueDb, wake: () => void): Commands {
         chunk_size: CHUNK_SIZE,
         task_id: batch.task_id,
         files: batch.files.map(({ name, size }) => ({ name, size })),
+        grouping: batch.grouping,
         created_at: new Date().toISOString(),
       };
       return new Promise((resolve, reject) => {

@@ -16,7 +16,7 @@ import type {
 } from '../shared/protocol/key.ts';
 import type { BatchProgress, LoggedEvent, ProgressEvent } from '../shared/protocol/stream.ts';
 import type { Correct, PullAnswer, SheetLine, SyncedTemplate } from '../shared/protocol/sync.ts';
-import type { UploadType } from '../shared/protocol/upload.ts';
+import type { PageCorrection, UploadType } from '../shared/protocol/upload.ts';
 import type { DeviceRow as SignedInDevice, UserRow } from '../shared/protocol/user.ts';
 
 const QUEUE_NAME = 'sheaf-queue';
@@ -79,6 +79,8 @@ export interface Upload {
   chunk_size: number;
   task_id: string | null;
   files: PickedFile[];
+  /** what a person said of its groups before it was sent */
+  grouping?: PageCorrection[];
   created_at: string;
   step: Step;
   server: ServerSide | null;
@@ -139,6 +141,10 @@ export interface Cursor {
   last_event_id: string | null;
   /** the end (see `versionOf` in pull.ts) for which log, groups and sheets are all stored; null when they are not */
   whole_for: string | null;
+  /** whether its stream is open now, as the tab knows that follows it; older records do not say */
+  line?: 'open' | 'lost';
+  /** when something was last heard on it, ms since 1970 */
+  heard_at?: number;
 }
 
 // ---- the office: answer keys, tasks, users, and what was changed here ----------------------------------------------
@@ -151,6 +157,8 @@ export type KeptKey = Kept<{
   newest: KeyAnswer;
   versions: InferOutput<typeof KeyVersions>['items'];
   published?: { version: number; content: KeyContent }[];
+  /** user names by user id; older records have none */
+  names?: Record<string, string>;
 }>;
 
 /** What the server said of one revision of a draft, when it was asked. */

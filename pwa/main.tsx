@@ -5,31 +5,49 @@ import { render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { createApi } from './api.ts';
 import { type App, AppContext, createCommands, UserContext } from './app.ts';
+import { createBatchActions } from './batch-actions.ts';
 import { NewerSchema, onChange, openQueue, openUser, type QueueDb, type UserDb } from './db.ts';
+import { listenOutside } from './install.ts';
+import { applyLooks } from './looks.ts';
 import { createOffice } from './office.ts';
-import { route, startRouting } from './route.ts';
+import { go, route, startRouting } from './route.ts';
 import { BatchScreen } from './screens/batch/batch.tsx';
 import { BatchesScreen } from './screens/batches/batches.tsx';
-import { KeyScreen } from './screens/keys/key.tsx';
-import { KeysScreen } from './screens/keys/keys.tsx';
+import { lazily } from './screens/lazily.tsx';
 import { NewBatchScreen } from './screens/new-batch/new-batch.tsx';
 import { PasswordScreen } from './screens/password/password.tsx';
 import { QueueScreen } from './screens/queue/queue.tsx';
+import { SettingsScreen } from './screens/settings/settings.tsx';
 import { Shell } from './screens/shell.tsx';
 import { SignInScreen } from './screens/sign-in/sign-in.tsx';
-import { TaskScreen } from './screens/tasks/task.tsx';
-import { TasksScreen } from './screens/tasks/tasks.tsx';
-import { UserScreen } from './screens/users/user.tsx';
-import { UsersScreen } from './screens/users/users.tsx';
+import { closedWords, shellWords } from './screens/words.ts';
 import { startSending } from './sending.ts';
 import { createSession, webLock } from './session.ts';
 import { useLive } from './store.ts';
 import { createLink } from './sync/link.ts';
 import { startLive } from './sync/live.ts';
 import { mayKeepKeys, mayKeepUsers } from './sync/office.ts';
+import { toast } from './toast.ts';
+import { Toast } from './ui/controls.tsx';
+import { language } from './ui/language.ts';
 import { Empty, ScreenTitle } from './ui/parts.tsx';
 import { registerWorker } from './update.ts';
 import { chooseSenders } from './uploads/sender.ts';
+
+// Keys, tasks and users are the office's: a tablet at a centre never asks for them.
+const KeysScreen = lazily(async () => (await import('./screens/keys/keys.tsx')).KeysScreen);
+const KeyScreen = lazily(async () => (await import('./screens/keys/key.tsx')).KeyScreen);
+const TasksScreen = lazily(async () => (await import('./screens/tasks/tasks.tsx')).TasksScreen);
+const TaskScreen = lazily(async () => (await import('./screens/tasks/task.tsx')).TaskScreen);
+const UsersScreen = lazily(async () => (await import('./screens/users/users.tsx')).UsersScreen);
+const UserScreen = lazily(async () => (await import('./screens/users/user.tsx')).UserScreen);
+
+/** All of it is drawn anew in another language. */
+const Spoken = ({ app }: { app: App }) => {
+  const [code, setCode] = useState(language.get());
+  useEffect(() => language.listen((next) => setCode(next)), []);
+  return <Screens key={code} app={app} />;
+};
 
 const Screens = ({ app }: { app: App }) => {
   const who = useLive('identity', ['device'], async () => ({ now: await app.session.identity() }));
@@ -37,6 +55,7 @@ const Screens = ({ app }: { app: App }) => {
   const [signingIn, setSigningIn] = useState(false);
   // Without a network it cannot be done, and queueing and reading must go on.
   const [postponed, setPostponed] = useState(false);
+  const [changing, setChanging] = useState(false);
   const userId = who?.now?.me.user_id;
   useEffect(() => {
     if (userId === undefined) return;
@@ -55,15 +74,17 @@ const Screens = ({ app }: { app: App }) => {
   if (signingIn && !who.now.signed_in)
     return <SignInScreen again={who.now.me.username} onCancel={() => setSigningIn(false)} />;
   if (who.now.me.must_change_password && who.now.signed_in && !postponed)
-    return <PasswordScreen username={who.now.me.username} onCancel={() => setPostponed(true)} />;
+    return <PasswordScreen due username={who.now.me.username} onDone={() => setPostponed(true)} />;
+  if (changing) return <PasswordScreen due={false} username={who.now.me.username} onDone={() => setChanging(false)} />;
   if (!user) return null;
   const { me, signed_in } = who.now;
+  const t = shellWords();
   const nowhere = (
     <>
-      <ScreenTitle title="Nothing here" />
-      <Empty title={`There is no page ${location.pathname} for you.`}>
+      <ScreenTitle title={t.nowhere} />
+      <Empty title={t.noPage({ path: location.pathname })}>
         <a class="button" href="/">
-          To the batches
+          {t.toBatches}
         </a>
       </Empty>
     </>
@@ -88,8 +109,10 @@ const Screens = ({ app }: { app: App }) => {
         return <NewBatchScreen me={me} />;
       case 'queue':
         return <QueueScreen userId={me.user_id} />;
+      case 'settings':
+        return <SettingsScreen me={me} onPassword={() => setChanging(true)} />;
       case 'batch':
-        return <BatchScreen key={route.value.id} id={route.value.id} />;
+        return <BatchScreen key={route.value.id} id={route.value.id} me={me} />;
       case 'nowhere':
         return nowhere;
     }
@@ -99,9 +122,24 @@ const Screens = ({ app }: { app: App }) => {
       <Shell me={me} signedIn={signed_in} onSignIn={() => setSigningIn(true)}>
         {screen}
       </Shell>
+      {toast.value && (
+        <Toast
+          key={toast.value.words}
+          words={toast.value.words}
+          onClose={() => {
+            toast.value = null;
+          }}
+          {...(toast.value.undo ? { onUndo: undo } : {})}
+        />
+      )}
     </UserContext.Provider>
   );
 };
+
+async function undo(): Promise<void> {
+  const trouble = await toast.value?.undo?.();
+  toast.value = typeof trouble === 'string' ? { words: trouble } : null;
+}
 
 /** How often copies whose tab is gone are looked for. */
 const INTERRUPTED_MS = 5_000;
@@ -126,15 +164,10 @@ function runErrands(app: App): void {
 async function start(): Promise<void> {
   const root = document.getElementById('app') as HTMLElement;
   if (!isSecureContext || !('locks' in navigator)) {
-    render(
-      <Closed
-        title="This address is not secure"
-        words="Sheaf needs https, or localhost, to keep bytes on this tablet."
-      />,
-      root,
-    );
+    render(<Closed title={closedWords().insecure} words={closedWords().insecureWords} />, root);
     return;
   }
+  await applyLooks();
   startRouting();
   const registering = registerWorker();
   let queue: QueueDb;
@@ -143,8 +176,8 @@ async function start(): Promise<void> {
   } catch (error) {
     const words =
       error instanceof NewerSchema
-        ? 'A newer Sheaf was used on this tablet. Load this page again to get it.'
-        : `This browser does not let Sheaf keep anything on this tablet: ${error instanceof Error ? error.message : error}.`;
+        ? closedWords().newer
+        : closedWords().noStore({ why: error instanceof Error ? error.message : String(error) });
     render(<Closed words={words} />, root);
     return;
   }
@@ -165,29 +198,33 @@ async function start(): Promise<void> {
     nudge: live.nudge,
     commands: createCommands(queue, sending.wake),
     office: createOffice({ api, session }),
+    batches: createBatchActions({ api, session, nudge: live.nudge }),
   };
   onChange((stores) => {
     // Reading on would fail on every screen.
-    if (stores.includes('queue-gone')) render(<Closed words="Sheaf was updated in another tab." />, root);
+    if (stores.includes('queue-gone')) render(<Closed words={closedWords().updated} />, root);
   });
   render(
     <AppContext.Provider value={app}>
-      <Screens app={app} />
+      <Spoken app={app} />
     </AppContext.Provider>,
     root,
   );
+  listenOutside(() => go('/new'));
   await registering;
   runErrands(app);
   addEventListener('online', sending.wake);
 }
 
-const Closed = ({ title = 'Please reload', words }: { title?: string; words: string }) => (
+const Closed = ({ title = closedWords().pleaseReload, words }: { title?: string; words: string }) => (
   <main class="sign-in" id="main">
     <div class="card sign-in-card">
       <h1>{title}</h1>
-      <p>{words} Nothing that is queued is lost.</p>
+      <p>
+        {words} {closedWords().nothingLost}
+      </p>
       <button type="button" class="button primary wide" onClick={() => location.reload()}>
-        Reload
+        {closedWords().reload}
       </button>
     </div>
   </main>

@@ -14,6 +14,31 @@ export const manifest: Partial<ManifestOptions> = {
   background_color: '#f5f3ef',
   theme_color: '#f5f3ef',
   categories: ['education', 'productivity'],
+  file_handlers: [
+    {
+      action: '/new',
+      accept: {
+        'application/zip': ['.zip'],
+        'image/jpeg': ['.jpg', '.jpeg'],
+        'image/png': ['.png'],
+        'image/tiff': ['.tif', '.tiff'],
+        'application/pdf': ['.pdf'],
+      },
+    },
+  ],
+  share_target: {
+    action: '/share-target',
+    method: 'POST',
+    enctype: 'multipart/form-data',
+    params: {
+      files: [
+        {
+          name: 'files',
+          accept: ['application/zip', '.zip', 'image/jpeg', 'image/png', 'image/webp', 'image/tiff', 'application/pdf'],
+        },
+      ],
+    },
+  },
   launch_handler: { client_mode: 'focus-existing' },
   icons: [
     { src: '/icons/icon-192.png', sizes: '192x192', type: 'image/png' },

@@ -3,14 +3,15 @@
 import type { NewUser, UserPatch, UserRow } from '../shared/protocol/user.ts';
 import type { Answer, Api, Refused, Unreachable } from './api.ts';
 import { type UserDb, write } from './db.ts';
+import { signInWords } from './screens/sign-in/words.ts';
 import type { Session } from './session.ts';
 import { OFFICE, pullScope } from './sync/feed.ts';
 import { look, pullDevices } from './sync/office.ts';
 
 type Trouble = string | null;
 
-function wordsOf(answer: Refused | Unreachable): string {
-  if (answer.kind === 'unreachable') return 'The server cannot be reached. Try again with a network.';
+export function wordsOf(answer: Refused | Unreachable): string {
+  if (answer.kind === 'unreachable') return signInWords().needsNetwork;
   return answer.detail;
 }
 

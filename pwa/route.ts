@@ -5,6 +5,7 @@ export type Route =
   | { screen: 'batches' }
   | { screen: 'new' }
   | { screen: 'queue' }
+  | { screen: 'settings' }
   | { screen: 'batch'; id: string }
   | { screen: 'keys' }
   | { screen: 'key'; id: string | null }
@@ -42,6 +43,8 @@ export function parseRoute(path: string): Route {
       return { screen: 'new' };
     case '/queue':
       return { screen: 'queue' };
+    case '/settings':
+      return { screen: 'settings' };
     case '/keys':
     case '/tasks':
     case '/users':

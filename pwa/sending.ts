@@ -12,18 +12,57 @@ import type { UploadsWorker } from './workers/uploads.ts';
 // Part of the page's own file: a tab that lives on after an update must not miss it.
 import UploadsWorkerFile from './workers/uploads.ts?worker&inline';
 
-/** Runs one question in a worker of its own, which ends with it. */
-export async function inWorker<T>(ask: (worker: Remote<UploadsWorker>) => Promise<T>, ended?: AbortSignal): Promise<T> {
-  const worker = new UploadsWorkerFile();
-  try {
+/** A worker that costs memory only while it is used. */
+export interface IdleWorker {
+  ask<T>(question: (worker: Remote<UploadsWorker>) => Promise<T>): Promise<T>;
+  /** Ends it at once: what it was asked rejects, its locks are free. */
+  end(): void;
+}
+
+const IDLE_MS = 10_000;
+
+export function createIdleWorker(): IdleWorker {
+  let alive: {
+    worker: Worker;
+    remote: Remote<UploadsWorker>;
+    broken: Promise<never>;
+    fail: (why: Error) => void;
+  } | null = null;
+  let asked = 0;
+  let idle: ReturnType<typeof setTimeout> | undefined;
+
+  function start() {
+    const worker = new UploadsWorkerFile();
+    let fail: (why: Error) => void = () => {};
     const broken = new Promise<never>((_, reject) => {
-      worker.onerror = (event) => reject(new Error(`the upload worker failed: ${event.message}`));
-      ended?.addEventListener('abort', () => reject(ended.reason));
+      fail = reject;
     });
-    return await Promise.race([ask(wrap<UploadsWorker>(worker)), broken]);
-  } finally {
-    worker.terminate();
+    // Told to whoever is asking; nobody may be.
+    broken.catch(() => {});
+    worker.onerror = (event) => end(new Error(`the upload worker failed: ${event.message}`));
+    return { worker, remote: wrap<UploadsWorker>(worker), broken, fail };
   }
+  function end(why: Error = new DOMException('ended', 'AbortError')): void {
+    clearTimeout(idle);
+    alive?.worker.terminate();
+    alive?.fail(why);
+    alive = null;
+  }
+
+  return {
+    async ask(question) {
+      clearTimeout(idle);
+      alive ??= start();
+      asked += 1;
+      try {
+        return await Promise.race([question(alive.remote), alive.broken]);
+      } finally {
+        asked -= 1;
+        if (asked === 0) idle = setTimeout(end, IDLE_MS);
+      }
+    },
+    end,
+  };
 }
 
 /** Background Sync is not in TypeScript's DOM library. */
@@ -65,13 +104,14 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
     sleep: createNap().sleep,
     signal: new AbortController().signal,
   };
-  /** the page's own sender while it runs */
-  let running: AbortController | null = null;
+  const worker = createIdleWorker();
+  let running = false;
   /** somebody wanted to send while it ran */
   let again: { wake: boolean } | null = null;
   let loads: readonly Load[] = [];
   let preparing = false;
   let preparedAt = 0;
+  let behindAt = 0;
   /** the browser was given what was left, because this page could not be seen any more */
   let away = false;
   let registered: ServiceWorkerRegistration | null = null;
@@ -86,14 +126,14 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
       again = { wake: wake || (again?.wake ?? false) };
       return;
     }
-    running = new AbortController();
+    running = true;
     try {
-      await inWorker((worker) => worker.send(location.origin, wake), running.signal);
+      await worker.ask((sender) => sender.send(location.origin, wake));
     } catch (error) {
       // Ended by us, or broken: the service worker stands behind, and the next look begins anew.
-      if (!running.signal.aborted) reportError(error);
+      if (!(error instanceof Error && error.name === 'AbortError')) reportError(error);
     } finally {
-      running = null;
+      running = false;
     }
     if (!again || away) return;
     const next = again;
@@ -107,7 +147,7 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
     preparing = true;
     preparedAt = Date.now();
     try {
-      loads = (await isAlone()) ? await inWorker((worker) => prepare(ask, worker.hasRoom)) : [];
+      loads = (await isAlone()) ? await prepare(ask, (bytes) => worker.ask((device) => device.hasRoom(bytes))) : [];
     } finally {
       preparing = false;
     }
@@ -129,30 +169,33 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
       return;
     }
     const on = await sendersOn(queue);
-    const worker = registered;
+    const registration = registered;
     // The page does it faster than the browser in the background, which copies all of it first.
-    if (worker && on.has('page') && document.visibilityState === 'visible') await takeBack(worker);
-    const inHand = worker ? (await handedOver(worker)).size > 0 : false;
+    if (registration && on.has('page') && document.visibilityState === 'visible') await takeBack(registration);
+    const inHand = registration ? (await handedOver(registration)).size > 0 : false;
     if (on.has('page') && !inHand) sendHere(wake).catch(reportError);
-    if (!worker) return;
-    // It goes on when this page is gone.
-    if (on.has('sw')) await standBehind();
-    if (on.has('sw') && !on.has('page')) worker.active?.postMessage({ type: 'drain' });
-    if (!on.has('fetch') || !canHandOver(worker)) return;
+    if (!registration) return;
+    if (on.has('sw') && (wake || Date.now() - behindAt >= LOOK_MS)) {
+      behindAt = Date.now();
+      // It stands behind this page, and goes on when this page is gone.
+      await standBehind();
+    }
+    if (on.has('sw') && !on.has('page')) registration.active?.postMessage({ type: 'drain' });
+    if (!on.has('fetch') || !canHandOver(registration)) return;
     if (Date.now() - preparedAt > PREPARE_MS) await getReady();
-    if (!on.has('page') && !on.has('sw')) await giveAway(worker, on);
+    if (!on.has('page') && !on.has('sw')) await giveAway(registration, on);
   }
 
-  async function giveAway(worker: ServiceWorkerRegistration, on: ReadonlySet<Sender>): Promise<void> {
-    const theirs = await handedOver(worker);
+  async function giveAway(registration: ServiceWorkerRegistration, on: ReadonlySet<Sender>): Promise<void> {
+    const theirs = await handedOver(registration);
     const mine = loads.filter(({ upload }) => !theirs.has(upload.id));
     loads = [];
     if (mine.length === 0) return;
     if (on.has('page')) {
       away = true;
-      running?.abort();
+      worker.end();
     }
-    await handOver(worker, mine);
+    await handOver(registration, mine);
   }
 
   const errand = (run: () => Promise<void>) => (): void => {

@@ -37,7 +37,8 @@ function openLog(dataDir: string, name: string): { file: string; fd: number } {
 }
 
 const tailOf = (file: string, lines: number): string =>
-  fs.readFileSync(file, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+  // There is none when it was the log that could not be opened.
+  fs.existsSync(file) ? fs.readFileSync(file, 'utf8').trimEnd().split('\n').slice(-lines).join('\n') : '';
 
 /** Starts a child and keeps it running. `isUp`: it has worked at least once, so it is worth any number of tries. */
 export function keep(

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type DataLock, isRunning, lockDataFolder } from './data-lock.ts';
 
 let folder: string;
@@ -32,6 +32,19 @@ test('after a release there is nothing left to end', () => {
   const second = take();
   expect(second).toMatchObject({ afterKill: false, orphans: [] });
   second.release();
+});
+
+test('notes that cannot be written end nobody, and are written when they can be', async () => {
+  const lock = take();
+  // Whatever the reason: here the place of the new notes is taken.
+  const inTheWay = path.join(folder, 'processes.json.new');
+  fs.mkdirSync(inTheWay);
+  lock.note('api', process.pid);
+  const notes = (): unknown => JSON.parse(fs.readFileSync(path.join(folder, 'processes.json'), 'utf8')).children;
+  expect(notes()).toEqual({});
+  fs.rmdirSync(inTheWay);
+  await vi.waitFor(() => expect(notes()).toMatchObject({ api: { pid: process.pid } }), 20_000);
+  lock.release();
 });
 
 /** Notes as a launcher leaves them that was killed: the lock is gone with it, the notes are not. */

@@ -45,6 +45,8 @@ function readProcesses(file: string): v.InferOutput<typeof Processes> | null {
   }
 }
 
+const SAVE_AGAIN_MS = 500;
+
 /** Takes the data folder for this process. @returns the other launcher's pid when it is taken (0 when unknown) */
 export function lockDataFolder(dataDir: string): DataLock | { heldBy: number } {
   const file = path.join(dataDir, 'processes.json');
@@ -72,6 +74,17 @@ export function lockDataFolder(dataDir: string): DataLock | { heldBy: number } {
     fs.renameSync(`${file}.new`, file);
   };
   save();
+  let again: NodeJS.Timeout | undefined;
+  /** A disk that is full ends no launcher: what could not be noted is noted when there is room. */
+  const saveSoon = (): void => {
+    clearTimeout(again);
+    try {
+      save();
+    } catch {
+      again = setTimeout(saveSoon, SAVE_AGAIN_MS);
+      again.unref();
+    }
+  };
   return {
     afterKill: before !== null,
     orphans,
@@ -79,9 +92,10 @@ export function lockDataFolder(dataDir: string): DataLock | { heldBy: number } {
       const started = pid === null ? null : startOf(pid);
       if (pid === null || started === null) delete noted.children[name];
       else noted.children[name] = { pid, started };
-      save();
+      saveSoon();
     },
     release() {
+      clearTimeout(again);
       fs.rmSync(file, { force: true });
       handle.close();
     },

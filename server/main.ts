@@ -29,7 +29,7 @@ interface Options {
 }
 /** Megabytes a worker's heap may reach before it is swept whole. V8 counts rasters, which die young, as old memory: from
  *  its small start it would sweep at every fifth page, for a fifth of the reading's time. */
-const WORKER_FLAGS = ['--initial-old-space-size=128'];
+const WORKER_FLAGS = ['--initial-old-space-size=64'];
 const USAGE = 'Usage: node dist/server/main.js [all|api|worker] [--demo] [--exit]';
 
 /** What the API says over IPC when it listens; `firstAdmin` only when it has just made one. */

@@ -41,6 +41,24 @@ test('a program that does not exist is an end like any other', async () => {
   expect(how).toContain('ENOENT');
 });
 
+test('what cannot even be started, since a log has no room, is tried again', async () => {
+  const ends: string[] = [];
+  let tries = 0;
+  const started = await new Promise<ReturnType<typeof supervise>>((resolve) => {
+    const kept = supervise({
+      spawn() {
+        if (++tries < 3) throw new Error('no room for its log');
+        return spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+      },
+      onStart: () => resolve(kept),
+      onEnd: (how) => ends.push(how),
+      keepTrying: () => true,
+    });
+  });
+  expect(ends).toEqual(['no room for its log', 'no room for its log']);
+  await started.stop(10_000);
+});
+
 test('who does not listen to SIGTERM is killed when the grace is over, and not started again', async () => {
   let starts = 0;
   const child = spawn(process.execPath, [

@@ -8,6 +8,7 @@ const LONGEST_DELAY_MS = 10_000;
 const HEALTHY_AFTER_MS = 30_000;
 
 export interface Watch {
+  /** what it throws (no room for a log) counts as an end */
   spawn(): ChildProcess;
   /** after each start, the first one included */
   onStart(pid: number): void;
@@ -37,18 +38,28 @@ export function supervise(watch: Watch): Supervised {
   let failures = 0;
   let again: NodeJS.Timeout | undefined;
 
+  const failed = (how: string): void => {
+    const delay = watch.keepTrying(failures) ? delayAfter(failures) : null;
+    watch.onEnd(how, delay);
+    if (delay !== null) again = setTimeout(start, delay);
+  };
   const start = (): void => {
     const startedAt = Date.now();
-    const current = watch.spawn();
+    let current: ChildProcess;
+    try {
+      current = watch.spawn();
+    } catch (error) {
+      failures += 1;
+      failed(error instanceof Error ? error.message : String(error));
+      return;
+    }
     child = current;
     const ended = (how: string): void => {
       if (child !== current) return;
       child = null;
       if (stopping) return;
       failures = Date.now() - startedAt > HEALTHY_AFTER_MS ? 1 : failures + 1;
-      const delay = watch.keepTrying(failures) ? delayAfter(failures) : null;
-      watch.onEnd(how, delay);
-      if (delay !== null) again = setTimeout(start, delay);
+      failed(how);
     };
     current.once('error', (error) => ended(error.message));
     current.once('exit', (code, signal) => ended(howItEnded(code, signal)));

@@ -2,7 +2,7 @@
 // queues what SQL says is still to do.
 import path from 'node:path';
 import { Worker } from 'bullmq';
-import { decodeGray } from './adapters/decode.ts';
+import { countPages, decodeGray } from './adapters/decode.ts';
 import { openDatabase } from './adapters/open-database.ts';
 import { briefConnection, openQueues, queueOptions, workerConnection } from './adapters/redis.ts';
 import { loadConfig } from './config.ts';
@@ -38,6 +38,7 @@ const handlers = createHandlers(
     announce: createAnnounce(brief),
     workFolder: path.join(config.dataDir, 'work'),
     decode: decodeGray,
+    countPages,
     templates: templatesOf(db),
   },
   queues,

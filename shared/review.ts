@@ -135,15 +135,17 @@ export type ResultColumns = Omit<MarkedScore, 'unscored'> & { unscored: Unscored
  * What a sheet's score comes to.
  * @param held by the wrong-key detector, until a supervisor has looked
  * @param known_task false while the sheet's task does not exist yet, or it has none
+ * @param other_template the page says that it is another sheet than its task's
  */
 export function resultOf(
   scored: MarkedScore,
-  { held, known_task }: { held: boolean; known_task: boolean },
+  { held, known_task, other_template = false }: { held: boolean; known_task: boolean; other_template?: boolean },
   isVoid = false,
 ): ResultColumns {
   const nothing = { score: null, max_score: null, correct: null, wrong: null };
   if (isVoid) return { ...scored, ...nothing, unscored: 'void' };
-  if (scored.unscored === 'no-key') return { ...scored, unscored: known_task ? 'no-key' : 'no-task' };
+  if (scored.unscored === 'no-key')
+    return { ...scored, unscored: other_template ? 'other-template' : known_task ? 'no-key' : 'no-task' };
   if (scored.unscored !== null || !held) return scored;
   return { ...scored, ...nothing, unscored: 'suspect-key' };
 }

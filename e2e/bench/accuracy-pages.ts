@@ -2,8 +2,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { decodeGray, encodeJpeg } from '../../server/adapters/decode.ts';
 import { type Level, wornSheet } from '../../shared/corpus/levels.ts';
+import { fromBase64 } from '../../shared/omr/base64.ts';
 import { readPage } from '../../shared/omr/read-page.ts';
+import { type Homography, project } from '../../shared/omr/warp.ts';
+import type { SheetReading } from '../../shared/protocol/reading.ts';
 import { BUILT_IN, builtIn } from '../../shared/template/built-in.ts';
+import { layOut } from '../../shared/template/geometry.ts';
+import type { Template } from '../../shared/template/template.ts';
 
 export interface Errand {
   template: string;
@@ -24,6 +29,16 @@ export interface SeenField {
   flags: readonly string[];
 }
 
+/** The two darkest bubbles of a group: how dark, in units of the page's level, and whether they were marked. */
+export interface SeenGroup {
+  top: number;
+  topMarked: boolean;
+  second: number;
+  secondMarked: boolean;
+  /** whether all of its bubbles are on the raster */
+  seen: boolean;
+}
+
 export interface SeenPage {
   page: number;
   effects: readonly string[];
@@ -33,6 +48,7 @@ export interface SeenPage {
   lost: boolean;
   flags: readonly string[];
   fields: SeenField[];
+  groups: SeenGroup[];
 }
 
 /** Seeds of different runs share no page: one run has fewer than this many. */
@@ -49,10 +65,36 @@ const look = async ({ template: id, level, seed, dpi }: Errand, page: number): P
     const foreign = reading.kind === 'foreign';
     const failure = foreign ? reading.reason : reading.kind === 'sheet' ? reading.template_id : reading.kind;
     // called blank, a cover or another template, nobody would look for it
-    return { page, effects, failure, lost: !foreign, flags, fields: [] };
+    return { page, effects, failure, lost: !foreign, flags, fields: [], groups: [] };
   }
   const fields = reading.fields.map((field) => ({ ...field, truth: truth.get(field.label)! }));
-  return { page, effects, failure: null, lost: false, flags, fields };
+  const groups = groupsOf(reading, template, truth, decoded.image);
+  return { page, effects, failure: null, lost: false, flags, fields, groups };
+};
+
+const groupsOf = (
+  { fills, threshold, to_image }: SheetReading,
+  template: Template,
+  truth: ReadonlyMap<string, string>,
+  { width, height }: { width: number; height: number },
+): SeenGroup[] => {
+  const { fields, bubbles } = layOut(template);
+  const dark = fromBase64(fills);
+  return fields.flatMap(({ label, type, groups, options }) =>
+    groups.map((first, column): SeenGroup => {
+      const value = truth.get(label)!;
+      const marked = type === 'grid' ? [value[column]!] : value.split('|');
+      const order = options
+        .map((option, i) => ({ level: dark[first + i]! / threshold, marked: marked.includes(option) }))
+        .sort((a, b) => b.level - a.level);
+      const seen = options.every((_, i) => {
+        const { x, y } = project(to_image as unknown as Homography, bubbles[first + i]!.x, bubbles[first + i]!.y);
+        return x > 0 && y > 0 && x < width && y < height;
+      });
+      const [top, second] = [order[0]!, order[1] ?? { level: 0, marked: false }];
+      return { top: top.level, topMarked: top.marked, second: second.level, secondMarked: second.marked, seen };
+    }),
+  );
 };
 
 if (parentPort) {

@@ -1,11 +1,9 @@
 // `bench -- accuracy --pages N --seed S [--level L] [--questions Q]`: worn sheets of 150 questions through JPEG and the
 // whole engine, at the three levels, on as many threads as there are cores. A field that is wrong and not flagged is a
 // silent error; confidence is compared with what was observed.
-import os from 'node:os';
 import { parseArgs } from 'node:util';
-import { Worker } from 'node:worker_threads';
 import type { Level } from '../../shared/corpus/levels.ts';
-import type { Errand, SeenPage } from './accuracy-pages.ts';
+import { seeWorn } from './accuracy-threads.ts';
 
 /** Edges of the bands in which confidence is judged. */
 const BANDS = [0, 0.6, 0.8, 0.9, 0.95, 0.99, 0.999, 0.9999, 1.01] as const;
@@ -13,6 +11,8 @@ const BANDS = [0, 0.6, 0.8, 0.9, 0.95, 0.99, 0.999, 0.9999, 1.01] as const;
 const SENT = new Set(['doubtful', 'faint', 'erased', 'outside', 'tick', 'scribble']);
 const DPI = 200;
 const LEVELS = [1, 2, 3] as const;
+/** Shares of all questions that an office may choose to review. */
+const REVIEWED = [0.005, 0.01, 0.015, 0.02, 0.03, 0.05] as const;
 
 interface Band {
   from: number;
@@ -21,24 +21,6 @@ interface Band {
   errors: number;
   predicted: number;
 }
-
-/** Has every page of a level seen, in no order. */
-const see = async (errand: Omit<Errand, 'first' | 'step'>, tell: (page: SeenPage) => void): Promise<void> => {
-  const threads = Math.min(os.availableParallelism(), errand.pages);
-  await Promise.all(
-    Array.from(
-      { length: threads },
-      (_, first) =>
-        new Promise<void>((resolve, reject) => {
-          const workerData: Errand = { ...errand, first, step: threads };
-          const worker = new Worker(new URL('./accuracy-pages.js', import.meta.url), { workerData });
-          worker.on('message', tell);
-          worker.on('error', reject);
-          worker.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a thread ended with ${code}`))));
-        }),
-    ),
-  );
-};
 
 export const run = async (args: readonly string[]): Promise<object> => {
   const { values } = parseArgs({
@@ -57,10 +39,14 @@ export const run = async (args: readonly string[]): Promise<object> => {
     throw new Error('--pages and --seed are numbers');
   const bands: Band[] = BANDS.slice(1).map((to, i) => ({ from: BANDS[i]!, to, questions: 0, errors: 0, predicted: 0 }));
   const levels: object[] = [];
+  const judgedQuestions: { confidence: number; wrong: boolean }[] = [];
   const started = performance.now();
   const wanted = LEVELS.filter((one) => values.level === undefined || Number(values.level) === one);
   for (const level of wanted) levels.push(await measure(level));
   const minutes = (performance.now() - started) / 60_000;
+  const calibration = bands.map(judged);
+  // printed all the same, but whoever calls it in a script must notice
+  if (calibration.some(({ within }) => !within)) process.exitCode = 1;
   return {
     bench: 'accuracy',
     pages,
@@ -68,7 +54,8 @@ export const run = async (args: readonly string[]): Promise<object> => {
     dpi: DPI,
     pages_per_minute: Math.round((pages * wanted.length) / minutes),
     levels,
-    calibration: bands.map(judged),
+    calibration,
+    review: reviewed(judgedQuestions),
   };
 
   async function measure(level: Level): Promise<object> {
@@ -82,7 +69,7 @@ export const run = async (args: readonly string[]): Promise<object> => {
       page_failures: 0,
       pages_lost: 0,
     };
-    await see({ template: `sheaf-${values.questions}`, level, seed, dpi: DPI, pages }, (seen) => {
+    await seeWorn({ template: `sheaf-${values.questions}`, level, seed, dpi: DPI, pages }, (seen) => {
       const say = (text: string): void => {
         if (!values.verbose) return;
         process.stderr.write(`level ${level} page ${seen.page} [${seen.effects.join(', ')}]: ${text}\n`);
@@ -109,6 +96,7 @@ export const run = async (args: readonly string[]): Promise<object> => {
         band.questions++;
         band.predicted += 1 - confidence;
         if (wrong) band.errors++;
+        judgedQuestions.push({ confidence, wrong });
       }
       told.questions += seen.fields.length;
       told.flagged += flagged;
@@ -120,8 +108,37 @@ export const run = async (args: readonly string[]): Promise<object> => {
   }
 };
 
+interface Judged {
+  from: number;
+  to: number;
+  /** mean chance of an error, and the share of errors */
+  predicted: number;
+  observed: number;
+  questions: number;
+  errors: number;
+  /** of the share of errors, with 95 % confidence */
+  upper: number;
+  /** predicted and observed differ by a factor of two at most, or the bound does not speak against it */
+  within: boolean;
+}
+
+/** What the office may be told: reviewing the least sure share of all questions, how many of 10,000 stay wrong, as predicted
+ *  and as observed. */
+const reviewed = (questions: readonly { confidence: number; wrong: boolean }[]): object[] => {
+  const order = [...questions].sort((a, b) => a.confidence - b.confidence);
+  return REVIEWED.map((share) => {
+    const rest = order.slice(Math.round(share * order.length));
+    const per10000 = (value: number): number => Math.round((value / Math.max(1, order.length)) * 1e6) / 100;
+    return {
+      share,
+      predicted_per_10000: per10000(rest.reduce((sum, { confidence }) => sum + 1 - confidence, 0)),
+      observed_per_10000: per10000(rest.filter(({ wrong }) => wrong).length),
+    };
+  });
+};
+
 /** Predicted and observed errors of a band; where fewer than 20 are expected, the upper bound of what may be true. */
-const judged = ({ from, to, questions, errors, predicted }: Band): object => {
+const judged = ({ from, to, questions, errors, predicted }: Band): Judged => {
   // 95 % bound on a Poisson mean, by its normal approximation on the square root
   const upper = (Math.sqrt(errors + 1) + 0.82) ** 2;
   const round = (value: number): number => Math.round(value * 1e6) / 1e6;

@@ -1,4 +1,4 @@
-// `bench -- omr [--runs N]`: bytes of a page to its reading, against the floor of sharp's fastest full-size decode of the
+// `bench -- omr [--runs N] [--warm N]`: bytes of a page to its reading, against the floor of sharp's fastest full-size decode of the
 // same bytes to one channel: same run, one thread, turn by turn. A4, 150 questions, grey and colour, with a QR zone and
 // without.
 import { parseArgs } from 'node:util';
@@ -62,7 +62,7 @@ const measure = async (
   bytes: Buffer,
   templates: readonly Template[],
   colour: boolean,
-  runs: number,
+  { runs, warm }: { runs: number; warm: number },
 ): Promise<Omit<Case, 'dpi' | 'colour' | 'qr'>> => {
   const once = async (): Promise<number> => {
     const decoded = await decodeGray(bytes);
@@ -76,7 +76,7 @@ const measure = async (
   const ways = WAYS[colour ? 'colour' : 'grey'];
   const floors: number[][] = ways.map(() => []);
   const [reads, totals]: [number[], number[]] = [[], []];
-  for (let i = 0; i < 20; i++) await once(); // until the code is compiled
+  for (let i = 0; i < warm; i++) await once(); // until the code is compiled
   for (let run = 0; run < runs; run++) {
     for (const [k, way] of ways.entries()) floors[k]!.push(await timed(() => way(bytes)));
     let read = 0;
@@ -101,10 +101,14 @@ const measure = async (
 export const run = async (args: readonly string[]): Promise<object> => {
   const { values } = parseArgs({
     args: [...args],
-    options: { runs: { type: 'string', default: '25' }, json: { type: 'boolean' } },
+    options: {
+      runs: { type: 'string', default: '25' },
+      warm: { type: 'string', default: '20' },
+      json: { type: 'boolean' },
+    },
   });
-  const runs = Number(values.runs);
-  if (!(runs >= 3)) throw new Error('--runs is a number from 3');
+  const [runs, warm] = [Number(values.runs), Number(values.warm)];
+  if (!(runs >= 3) || !(warm >= 0)) throw new Error('--runs is a number from 3, --warm one from 0');
   sharp.concurrency(1);
   sharp.cache(false);
   const built = builtIn('sheaf-150')!;
@@ -117,7 +121,7 @@ export const run = async (args: readonly string[]): Promise<object> => {
       const page = grain(blur(bend(drawn, { skew: 0.4, scale: 0.998 }), 0.5), 3, 7);
       for (const colour of [false, true]) {
         const bytes = colour ? await inColour(page) : await encodeJpeg(page, QUALITY);
-        const measured = await measure(bytes, qr ? BUILT_IN : [bare], colour, runs);
+        const measured = await measure(bytes, qr ? BUILT_IN : [bare], colour, { runs, warm });
         cases.push({ dpi, colour, qr, ...measured });
         process.stderr.write(`${JSON.stringify(cases.at(-1))}\n`);
       }

@@ -2,7 +2,7 @@
 // memory and disk, and how soon results come of an archive that is read while it arrives.
 //
 //   --gb N      size of the file that is landed (2)
-//   --runs N    of each side, order alternated, medians kept (5)
+//   --runs N    of each side, order alternated, medians kept; 0: leave landing out (5)
 //   --pages N   of the archive that is read early, 0: leave that out (2000)
 import { type ChildProcess, fork, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -271,11 +271,11 @@ export async function run(args: readonly string[]): Promise<object> {
     },
   });
   const [gb, runs, pages] = [Number(values.gb), Number(values.runs), Number(values.pages)];
-  if (!(gb > 0 && gb <= 10 && runs >= 1 && pages >= 0)) throw new RangeError('--gb 0.1 to 10, --runs from 1, --pages');
+  if (!(gb > 0 && gb <= 10 && runs >= 0 && pages >= 0)) throw new RangeError('--gb 0.1 to 10, --runs, --pages');
   const folder = temporaryFolder();
   try {
-    const landing = await measureLanding(folder, gb, runs);
-    return { gb, runs, ...landing, ...(pages > 0 ? await measureEarly(folder, pages) : {}) };
+    const landing = runs > 0 ? { gb, runs, ...(await measureLanding(folder, gb, runs)) } : {};
+    return { ...landing, ...(pages > 0 ? await measureEarly(folder, pages) : {}) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -124,7 +124,7 @@ export function keysContract(name: string, open: (number: number) => Promise<Dat
         expect(await createKey(db, ada, 'physics', simple('ABD'))).toMatchObject({ version: 2, state: 'draft' });
         await expect(createKey(db, ada, 'physics', simple('ABE'))).rejects.toMatchObject({ code: 'CONFLICT' });
         expect((await findKey(db, ada, 'physics', 1)).content).toEqual(simple('ABC'));
-        expect((await listVersions(db, ada, 'physics')).map(({ version, state }) => [version, state])).toEqual([
+        expect((await listVersions(db, ada, 'physics')).items.map(({ version, state }) => [version, state])).toEqual([
           [2, 'draft'],
           [1, 'published'],
         ]);

@@ -11,6 +11,8 @@ import { freePort, temporaryFolder } from './places.ts';
 export interface TestServer {
   url: string;
   pid: number;
+  /** kills it, as a power failure of its process does, and starts it over the same data; resolves when it answers */
+  restart(): Promise<void>;
   /** ends it and removes its folder */
   stop(): Promise<void>;
 }
@@ -24,47 +26,64 @@ async function startServer(
   { folder, url, answers }: { folder: string; url: string; answers(): Promise<void> },
 ): Promise<TestServer> {
   const log = path.join(folder, 'server.log');
-  const output = fs.openSync(log, 'a');
-  const child: ChildProcess = spawn(program, args, {
-    env: { ...process.env, PATH },
-    detached: true, // Ctrl-C is for the tests, which then end this
-    stdio: ['ignore', output, output],
-  });
-  fs.closeSync(output);
-  const ended = new Promise<void>((resolve) => {
-    child.once('exit', () => resolve());
-    child.once('error', () => resolve());
-  });
-  const lastResort = (): void => void child.kill('SIGKILL');
+  let child: ChildProcess | null = null;
+  let ended: Promise<void> = Promise.resolve();
+  const lastResort = (): void => void child?.kill('SIGKILL');
   process.once('exit', lastResort);
-  const stop = async (): Promise<void> => {
-    child.kill('SIGTERM');
-    const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    child?.kill(signal);
+    const timer = setTimeout(lastResort, 10_000);
     await ended;
     clearTimeout(timer);
+  };
+  const stop = async (): Promise<void> => {
+    await end('SIGTERM');
     process.off('exit', lastResort);
     fs.rmSync(folder, { recursive: true, force: true });
   };
-
-  const until = Date.now() + 60_000;
-  for (;;) {
-    try {
-      await answers();
-      return { url, pid: child.pid ?? 0, stop };
-    } catch (cause) {
-      if (child.exitCode === null && child.pid !== undefined && Date.now() < until) {
-        await new Promise((resolve) => setTimeout(resolve, 100));
-        continue;
+  const start = async (): Promise<void> => {
+    const output = fs.openSync(log, 'a');
+    const started = spawn(program, args, {
+      env: { ...process.env, PATH },
+      detached: true, // Ctrl-C is for the tests, which then end this
+      stdio: ['ignore', output, output],
+    });
+    fs.closeSync(output);
+    child = started;
+    ended = new Promise<void>((resolve) => {
+      started.once('exit', () => resolve());
+      started.once('error', () => resolve());
+    });
+    for (const until = Date.now() + 60_000; ; ) {
+      try {
+        return await answers();
+      } catch (cause) {
+        if (started.exitCode === null && started.pid !== undefined && Date.now() < until) {
+          await new Promise((resolve) => setTimeout(resolve, 100));
+          continue;
+        }
+        const said = fs.readFileSync(log, 'utf8').slice(-2000);
+        await stop();
+        throw new Error(`${program} does not start:\n${said}`, { cause });
       }
-      const said = fs.readFileSync(log, 'utf8').slice(-2000);
-      await stop();
-      throw new Error(`${program} does not start:\n${said}`, { cause });
     }
-  }
+  };
+  await start();
+  return {
+    url,
+    get pid() {
+      return child?.pid ?? 0;
+    },
+    async restart() {
+      await end('SIGKILL');
+      await start();
+    },
+    stop,
+  };
 }
 
 /** MariaDB with `local_infile` on, as the bulk load needs it. The user in `url` may create databases; `url` names none.
- *  Safety against power failures is off: these data die with the tests. */
+ *  What is committed outlives the server's process, but not the machine's power: these data die with the tests. */
 export async function startMariaDb(): Promise<TestServer> {
   const folder = temporaryFolder();
   const data = path.join(folder, 'data');
@@ -77,7 +96,9 @@ export async function startMariaDb(): Promise<TestServer> {
     `CREATE USER sheaf@'127.0.0.1' IDENTIFIED BY '${password}';\nGRANT ALL ON *.* TO sheaf@'127.0.0.1' WITH GRANT OPTION;\n`,
   );
   const install = ['--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', '--skip-test-db'];
-  execFileSync('mariadb-install-db', [...install, ...asRoot], { env: { ...process.env, PATH }, stdio: 'pipe' });
+  // A temporary folder of its own: MariaDB clears the shared one of tables that another is just using.
+  const env = { ...process.env, PATH, TMPDIR: folder };
+  execFileSync('mariadb-install-db', [...install, ...asRoot], { env, stdio: 'pipe' });
   const url = `mysql://sheaf:${password}@127.0.0.1:${port}/`;
   return startServer(
     'mariadbd',
@@ -85,13 +106,14 @@ export async function startMariaDb(): Promise<TestServer> {
       '--no-defaults',
       ...asRoot,
       `--datadir=${data}`,
+      `--tmpdir=${folder}`,
       `--socket=${path.join(folder, 'sock')}`,
       `--pid-file=${path.join(folder, 'pid')}`,
       `--port=${port}`,
       '--bind-address=127.0.0.1',
       '--skip-name-resolve',
       '--local-infile=1',
-      '--innodb-flush-log-at-trx-commit=0',
+      '--innodb-flush-log-at-trx-commit=2',
       '--character-set-server=utf8mb4',
       `--init-file=${init}`,
     ],

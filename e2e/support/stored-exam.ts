@@ -139,6 +139,7 @@ export async function storeExam(db: Database, options: StoreOptions): Promise<St
         size: 1,
         method: 0,
         crc32: 0,
+        part: null,
         state: 'done',
         kind: 'sheet',
         attempts: 1,

@@ -495,6 +495,7 @@ const EMPTY_PAGE = {
   size: 1,
   method: 0,
   crc32: 0,
+  part: null,
   state: 'done',
   kind: 'blank',
   attempts: 1,

@@ -16,6 +16,8 @@ export interface Queued {
   at: Step['at'];
   /** chunks whose bytes this device still holds */
   stored: number;
+  /** which those are */
+  chunks: number[];
 }
 
 export interface Tablet {
@@ -92,16 +94,14 @@ const readQueue = (page: Page): Promise<Queued[]> =>
     const uploads: { id: string; name: string; step: { at: Step['at'] } }[] = await ask(
       db.transaction('uploads').objectStore('uploads').getAll(),
     );
-    const chunks: { upload: string; state: string }[] = await ask(
+    const chunks: { upload: string; index: number; state: string }[] = await ask(
       db.transaction('chunks').objectStore('chunks').getAll(),
     );
     db.close();
-    return uploads.map(({ id, name, step }) => ({
-      id,
-      name,
-      at: step.at,
-      stored: chunks.filter(({ upload, state }) => upload === id && state === 'staged').length,
-    }));
+    return uploads.map(({ id, name, step }) => {
+      const here = chunks.filter(({ upload, state }) => upload === id && state === 'staged').map(({ index }) => index);
+      return { id, name, at: step.at, stored: here.length, chunks: here };
+    });
   });
 
 /** `profile` is a folder of the caller's, kept over every death and removed by nobody here; `url` where the app is. */

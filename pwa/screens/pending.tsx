@@ -5,6 +5,7 @@ import { useUser } from '../app.ts';
 import type { Edit } from '../db.ts';
 import { discard, isPending, sendAgain } from '../sync/outbox.ts';
 import { Banner, Confirm, Pill } from '../ui/parts.tsx';
+import { pendingWords } from './pending-words.ts';
 
 export const refusalOf = (edits: readonly Edit[]) => edits.find(({ state }) => state.at === 'refused')?.state ?? null;
 
@@ -12,21 +13,27 @@ export const PendingPill = ({ edits }: { edits: readonly Edit[] }) => {
   if (!edits.some(isPending)) return null;
   return refusalOf(edits) ? (
     <Pill tone="bad" icon="alert">
-      Refused
+      {pendingWords().refused}
     </Pill>
   ) : (
     <Pill tone="wait" icon="clock">
-      Not sent yet
+      {pendingWords().notSent}
     </Pill>
   );
 };
 
-const ADVICE: Record<string, string> = {
-  CONFLICT: 'Yours is kept. Compare, then send yours in its place or take the server’s.',
-  FORBIDDEN: 'Yours is kept. Ask an admin for the right and send it again, or discard it.',
-  VALIDATION_FAILED: 'Yours is kept. Put it right below and save it, or discard it.',
-  NOT_FOUND: 'Yours is kept. Ask who can see it, or discard it.',
-};
+function adviceFor(code: string): string {
+  const t = pendingWords();
+  switch (code) {
+    case 'CONFLICT':
+    case 'FORBIDDEN':
+    case 'VALIDATION_FAILED':
+    case 'NOT_FOUND':
+      return t[code];
+    default:
+      return t.other;
+  }
+}
 
 /** `children`: how the two differ, where it is known. */
 export const Pending = ({
@@ -40,13 +47,14 @@ export const Pending = ({
   name: string;
   children?: ComponentChildren;
 }) => {
+  const t = pendingWords();
   const user = useUser();
   const [leaving, setLeaving] = useState(false);
   const refused = refusalOf(edits);
   if (!edits.some(isPending)) return null;
   const drop = (
     <button type="button" class="button quiet" onClick={() => setLeaving(true)}>
-      {refused?.at === 'refused' && refused.code === 'CONFLICT' ? 'Take the server’s' : 'Discard mine'}
+      {refused?.at === 'refused' && refused.code === 'CONFLICT' ? t.takeTheirs : t.discardMine}
     </button>
   );
   return (
@@ -58,33 +66,33 @@ export const Pending = ({
           actions={
             <>
               <button type="button" class="button" onClick={() => sendAgain(user, subject)}>
-                {refused.code === 'CONFLICT' ? 'Send mine' : 'Send again'}
+                {refused.code === 'CONFLICT' ? t.sendMine : t.sendAgain}
               </button>
               {drop}
             </>
           }
         >
           <p>
-            <b>{refused.detail}</b> {ADVICE[refused.code] ?? 'Yours is kept. Send it again, or discard it.'}
+            <b>{refused.detail}</b> {adviceFor(refused.code)}
           </p>
           {children}
         </Banner>
       ) : (
         <Banner tone="wait" icon="clock" actions={drop}>
-          Kept on this tablet. It is sent by itself as soon as the server can be reached.
+          {t.kept}
         </Banner>
       )}
       {leaving && (
         <Confirm
-          title="Discard your changes?"
-          action="Discard them"
+          title={t.discardTitle}
+          action={t.discardThem}
           onCancel={() => setLeaving(false)}
           onConfirm={() => {
             setLeaving(false);
             return discard(user, subject);
           }}
         >
-          <p>What you changed of {name} and the server does not have is deleted from this tablet.</p>
+          <p>{t.discardWords({ name })}</p>
         </Confirm>
       )}
     </>

@@ -3,6 +3,7 @@ import { useApp } from '../app.ts';
 import { useLive, useNow } from '../store.ts';
 import { when } from '../ui/format.ts';
 import { Icon } from '../ui/icons.tsx';
+import { partWords } from '../ui/part-words.ts';
 import { isFresh } from './link-words.ts';
 
 export const TrueAt = ({ at }: { at: number | undefined }) => {
@@ -13,9 +14,7 @@ export const TrueAt = ({ at }: { at: number | undefined }) => {
   return (
     <p class="true-at">
       <Icon name="offline" />
-      <span>
-        Without a connection. This was last true at <time dateTime={new Date(at).toISOString()}>{when(at, now)}</time>.
-      </span>
+      <span>{partWords().keptAt({ time: when(at, now) })}</span>
     </p>
   );
 };

@@ -7,6 +7,7 @@ import {
   precache,
 } from 'workbox-precaching';
 import { isPageRequest } from './routes.ts';
+import { SHARE_PATH, takeShare } from './share.ts';
 import { createWork } from './work.ts';
 
 declare const self: ServiceWorkerGlobalScope & { __WB_MANIFEST: { url: string; revision: string | null }[] };
@@ -25,7 +26,8 @@ const shell = createHandlerBoundToURL('index.html');
 
 self.addEventListener('fetch', (event) => {
   const { request } = event;
-  if (isPageRequest(request, self.location.origin))
+  if (request.method === 'POST' && new URL(request.url).pathname === SHARE_PATH) event.respondWith(takeShare(request));
+  else if (isPageRequest(request, self.location.origin))
     event.respondWith(shell({ event, request, url: new URL(request.url) }));
   else if (request.method === 'GET' && getCacheKeyForURL(request.url) !== undefined)
     event.respondWith(matchPrecache(request).then((kept) => kept ?? fetch(request)));

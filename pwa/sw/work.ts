@@ -23,6 +23,7 @@ const PATIENCE_MS = 6_000;
 /** A page that goes away frees the lock at once, and hands over what is left a moment later: sending meanwhile would take
  *  the upload away from the browser again. */
 const HANDING_MS = 3_000;
+const LISTEN_MS = 250;
 /** What stands in the way by itself, and not until somebody signs in. */
 const PASSING = new Set<WaitReason>(['no-network', 'busy', 'server-full']);
 /** The rest of those 180 s is for results. */
@@ -84,7 +85,7 @@ export function createWork(scope: ServiceWorkerGlobalScope) {
     const { queue, api, session } = await open();
     const on = await sendersOn(queue);
     const may = on.has('sw');
-    let mayBeHandedOver = may && on.has('fetch') && canHandOver(scope.registration);
+    let handing = may && on.has('fetch') && canHandOver(scope.registration) ? HANDING_MS : 0;
     const nap = createNap();
     const signal = AbortSignal.timeout(Math.max(0, began + EVENT_MS - Date.now()));
     const deps = { queue, api, session, now: Date.now, random: Math.random, sleep: nap.sleep, signal };
@@ -98,10 +99,7 @@ export function createWork(scope: ServiceWorkerGlobalScope) {
       turn,
       // A page sends faster and shows how far it is; what the browser has in hand is not sent twice.
       async direct(upload) {
-        if (mayBeHandedOver) {
-          mayBeHandedOver = false;
-          await nap.sleep(HANDING_MS, signal);
-        }
+        for (; handing > 0 && !(await isWaitedFor()); handing -= LISTEN_MS) await nap.sleep(LISTEN_MS, signal);
         if (await isWaitedFor()) return 'stop';
         return !may || (await handedOver(scope.registration)).has(upload) ? 'next' : 'go';
       },
@@ -184,8 +182,9 @@ export function createWork(scope: ServiceWorkerGlobalScope) {
   return {
     async onSync(): Promise<void> {
       const began = Date.now();
-      if (!(await sendersOn((await open()).queue)).has('sw')) return;
       let done = await run(began, 'wait');
+      // Switched off it pushes edits and looks at what others have sent, and need not come back for bytes.
+      if (!(await sendersOn((await open()).queue)).has('sw')) return;
       // The browser gives three events an upload and a few minutes each: a server that restarts is waited for inside.
       while (done === 'waiting' && Date.now() - began < SEND_MS && (await mayPassSoon())) {
         await new Promise((resolve) => setTimeout(resolve, PATIENCE_MS * (0.5 + Math.random())));

@@ -194,7 +194,7 @@ async function changeOffice(tx: Tx, answer: PullAnswer, true_at: number): Promis
   for (const place of ['keys', 'tasks']) await tx.objectStore('pulls').put({ place, true_at });
 }
 
-function keptKey({ key_id, versions, tasks }: PullAnswer['keys'][number], true_at: number): KeptKey | null {
+function keptKey({ key_id, versions, names, tasks }: PullAnswer['keys'][number], true_at: number): KeptKey | null {
   const [newest] = versions;
   if (!newest) return null;
   const last = (state: string) => versions.find((version) => version.state === state)?.version ?? null;
@@ -203,6 +203,7 @@ function keptKey({ key_id, versions, tasks }: PullAnswer['keys'][number], true_a
     row: { key_id, published: last('published'), draft: last('draft'), edited_at: newest.edited_at, tasks },
     newest,
     versions: versions.map(({ content: _, ...entry }) => entry),
+    names,
     published: versions
       .filter(({ state }) => state === 'published')
       .map(({ version, content }) => ({ version, content })),

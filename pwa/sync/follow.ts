@@ -4,7 +4,7 @@ import { isLogged } from '../../shared/protocol/stream.ts';
 import type { StreamEvent } from '../api.ts';
 import { type Cursor, type StoredEvent, write } from '../db.ts';
 import { holdLine, type LineEnd } from './line.ts';
-import { emptyCursor, eventsOf, type PullDeps } from './pull.ts';
+import { editCursor, emptyCursor, eventsOf, type PullDeps } from './pull.ts';
 
 export interface FollowDeps extends PullDeps {
   random: () => number;
@@ -18,7 +18,7 @@ export interface FollowDeps extends PullDeps {
 /** Follows one batch to its end. */
 export const follow = (deps: FollowDeps, batch: string): Promise<LineEnd> =>
   holdLine<StreamEvent>(
-    deps,
+    { ...deps, onLost: () => editCursor(deps.user, batch, (cursor) => ({ ...cursor, line: 'lost' })) },
     async (token, signal) => {
       const cursor = (await deps.user.get('cursors', batch)) ?? emptyCursor(batch);
       return deps.api.stream(token, batch, cursor.last_event_id, signal);
@@ -37,6 +37,8 @@ async function store(deps: FollowDeps, batch: string, events: readonly StreamEve
   await write(deps.user, ['events', 'snapshots', 'cursors'], async (tx) => {
     const cursor: Cursor = (await tx.objectStore('cursors').get(batch)) ?? emptyCursor(batch);
     const snapshot = (await tx.objectStore('snapshots').get(batch)) ?? { batch };
+    cursor.line = 'open';
+    cursor.heard_at = deps.now();
     for (const event of events) {
       if (event.type === 'reset') {
         await tx.objectStore('events').delete(eventsOf(batch));

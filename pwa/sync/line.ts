@@ -9,6 +9,8 @@ export interface LineDeps {
   /** ends early when something happened that makes another try worthwhile */
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   signal: AbortSignal;
+  /** each time it has broken, before the pause */
+  onLost?: () => Promise<void>;
 }
 
 export type LineEnd = 'ended' | 'gone' | 'signed-out' | 'stopped';
@@ -31,6 +33,7 @@ export async function holdLine<E extends { type: string }>(
     if (end !== 'again') return end;
     if (deps.signal.aborted) break;
     failures += 1;
+    await deps.onLost?.();
     await deps.sleep(deps.random() * Math.min(30_000, 500 * 2 ** failures), deps.signal);
   }
   return 'stopped';

@@ -28,6 +28,7 @@ const batch = (id: string, status: BatchRow['status'], hour: number): BatchRow &
   upload_type: 'images',
   status,
   task_id: null,
+  centre: null,
   uploaded_by: 'amal',
   size: 1,
   total_sheets: 1,

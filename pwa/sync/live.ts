@@ -151,7 +151,17 @@ async function serveUser(deps: LiveDeps, naps: Naps, userId: string, signal: Abo
   const followOne = async (batch: string): Promise<void> => {
     const refresh = refresher(pull, batch, signal);
     const end = await follow(
-      { ...pull, random: Math.random, sleep: naps.retry.sleep, signal, onStored: refresh.note },
+      {
+        ...pull,
+        random: Math.random,
+        // Where streams cannot pass, each try at one fetches the numbers by another road.
+        sleep(ms, end) {
+          refresh.note();
+          return naps.retry.sleep(ms, end);
+        },
+        signal,
+        onStored: refresh.note,
+      },
       batch,
     );
     await refresh.idle();

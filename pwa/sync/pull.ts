@@ -88,6 +88,7 @@ const ROW_FIELDS = [
   'status',
   'task_id',
   'uploaded_by',
+  'centre',
   'size',
   'total_sheets',
   'processed_sheets',
@@ -98,7 +99,7 @@ const ROW_FIELDS = [
   'processing_completed_at',
   'deleted_at',
 ] as const;
-const rowOf = <T extends Row & Record<(typeof ROW_FIELDS)[number], unknown>>(detail: T) =>
+export const rowOf = <T extends Row & Record<(typeof ROW_FIELDS)[number], unknown>>(detail: T) =>
   Object.fromEntries(ROW_FIELDS.map((field) => [field, detail[field]])) as Pick<T, (typeof ROW_FIELDS)[number]>;
 
 export async function pullGroups(deps: PullDeps, id: string): Promise<Answer<null>> {

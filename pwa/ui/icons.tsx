@@ -3,20 +3,23 @@
 import type { ComponentChildren, JSX } from 'preact';
 import type { IconName } from './words.ts';
 
-const draw = (shape: ComponentChildren) => () => (
-  <svg
-    class="icon"
-    viewBox="0 0 24 24"
-    aria-hidden="true"
-    fill="none"
-    stroke="currentColor"
-    stroke-width="2"
-    stroke-linecap="round"
-    stroke-linejoin="round"
-  >
-    {shape}
-  </svg>
-);
+/** `turned`: points along the line of reading, so it is mirrored with it. */
+const draw =
+  (shape: ComponentChildren, turned = false) =>
+  () => (
+    <svg
+      class={`icon ${turned ? 'turns' : ''}`}
+      viewBox="0 0 24 24"
+      aria-hidden="true"
+      fill="none"
+      stroke="currentColor"
+      stroke-width="2"
+      stroke-linecap="round"
+      stroke-linejoin="round"
+    >
+      {shape}
+    </svg>
+  );
 
 const ICONS: Record<IconName, () => JSX.Element> = {
   batches: draw(<path d="M4 5h16M4 12h16M4 19h10" />),
@@ -44,7 +47,24 @@ const ICONS: Record<IconName, () => JSX.Element> = {
     <path d="M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7Zm-6 8a6 6 0 0 1 12 0M16 4.5a3.5 3.5 0 0 1 0 6.4M18 14a6 6 0 0 1 3 5" />,
   ),
   draft: draw(<path d="M4 20h4L19 9l-4-4L4 16v4Zm9-13 4 4" />),
-  back: draw(<path d="M19 12H5m0 0 6-6m-6 6 6 6" />),
+  up: draw(<path d="M12 19V5m0 0-5 5m5-5 5 5" />),
+  down: draw(<path d="M12 5v14m0 0-5-5m5 5 5-5" />),
+  search: draw(<path d="M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14Zm5-2 4.5 4.5" />),
+  more: draw(<path d="M5 12h.01M12 12h.01M19 12h.01" />),
+  settings: draw(
+    <path d="M4 7h10m4 0h2M4 17h2m4 0h10M16 9a2 2 0 1 0 0-4 2 2 0 0 0 0 4ZM8 19a2 2 0 1 0 0-4 2 2 0 0 0 0 4Z" />,
+  ),
+  install: draw(<path d="M12 4v10m0 0-4-4m4 4 4-4M5 18v2h14v-2" />),
+  camera: draw(<path d="M4 8h3l2-3h6l2 3h3v11H4zM12 16a3 3 0 1 0 0-6 3 3 0 0 0 0 6Z" />),
+  play: draw(<path d="M8 5v14l11-7z" />),
+  stop: draw(<path d="M6 6h12v12H6z" />),
+  again: draw(<path d="M20 12a8 8 0 1 1-2.5-5.8M20 3v4h-4" />),
+  remove: draw(<path d="M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13" />),
+  export: draw(<path d="M12 4v11m0 0-4-4m4 4 4-4M5 20h14" />),
+  open: draw(<path d="M9 6l6 6-6 6" />, true),
+  storage: draw(<path d="M4 7c0-4 16-4 16 0v10c0 4-16 4-16 0zM4 7c0 4 16 4 16 0M4 12c0 4 16 4 16 0" />),
+  leave: draw(<path d="M10 4H5v16h5M10 12h10m0 0-4-4m4 4-4 4" />, true),
+  back: draw(<path d="M19 12H5m0 0 6-6m-6 6 6 6" />, true),
 };
 
 export const Icon = ({ name }: { name: IconName }) => {

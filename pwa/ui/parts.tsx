@@ -4,6 +4,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { BatchStatus } from '../../shared/protocol/stage.ts';
 import { count } from './format.ts';
 import { Icon } from './icons.tsx';
+import { partWords } from './part-words.ts';
 import type { IconName, Segment, Tone } from './words.ts';
 
 export const Pill = ({ tone, icon, children }: { tone: Tone; icon: IconName; children: ComponentChildren }) => (
@@ -14,26 +15,23 @@ export const Pill = ({ tone, icon, children }: { tone: Tone; icon: IconName; chi
 );
 
 /** Every state has a word, a sign and a colour. */
-const STATUS: Record<BatchStatus, { tone: Tone; icon: IconName; word: string }> = {
-  uploading: { tone: 'run', icon: 'sending', word: 'Uploading' },
-  uploaded: { tone: 'run', icon: 'running', word: 'Uploaded' },
-  validating: { tone: 'run', icon: 'running', word: 'Checking' },
-  processing: { tone: 'run', icon: 'running', word: 'Reading' },
-  reprocessing: { tone: 'run', icon: 'running', word: 'Reading again' },
-  completed: { tone: 'ok', icon: 'done', word: 'Completed' },
-  completed_with_errors: { tone: 'doubt', icon: 'alert', word: 'Done, some failed' },
-  failed: { tone: 'bad', icon: 'failed', word: 'Failed' },
-  paused: { tone: 'wait', icon: 'paused', word: 'Paused' },
-  cancelled: { tone: 'wait', icon: 'failed', word: 'Cancelled' },
+const STATUS: Record<BatchStatus, { tone: Tone; icon: IconName }> = {
+  uploading: { tone: 'run', icon: 'sending' },
+  uploaded: { tone: 'run', icon: 'running' },
+  validating: { tone: 'run', icon: 'running' },
+  processing: { tone: 'run', icon: 'running' },
+  reprocessing: { tone: 'run', icon: 'running' },
+  completed: { tone: 'ok', icon: 'done' },
+  completed_with_errors: { tone: 'doubt', icon: 'alert' },
+  failed: { tone: 'bad', icon: 'failed' },
+  paused: { tone: 'wait', icon: 'paused' },
+  cancelled: { tone: 'wait', icon: 'failed' },
 };
-export const StatusPill = ({ status }: { status: BatchStatus }) => {
-  const { tone, icon, word } = STATUS[status];
-  return (
-    <Pill tone={tone} icon={icon}>
-      {word}
-    </Pill>
-  );
-};
+export const StatusPill = ({ status }: { status: BatchStatus }) => (
+  <Pill tone={STATUS[status].tone} icon={STATUS[status].icon}>
+    {partWords()[status]}
+  </Pill>
+);
 
 /** One bar of all sheets by what became of them; the legend says the same in words. */
 export const SegmentBar = ({ segments, legend = false }: { segments: Segment[]; legend?: boolean }) => {
@@ -42,7 +40,7 @@ export const SegmentBar = ({ segments, legend = false }: { segments: Segment[]; 
   const words = said.map((segment) => `${count(segment.value)} ${segment.label}`).join(', ');
   return (
     <div class="segments">
-      <div class={`segment-bar ${legend ? 'big' : ''}`} role="img" aria-label={words || 'nothing yet'}>
+      <div class={`segment-bar ${legend ? 'big' : ''}`} role="img" aria-label={words || partWords().nothingYet}>
         {said.map((segment) => (
           <span key={segment.label} class={segment.tone} style={{ flexGrow: total > 0 ? segment.value / total : 0 }} />
         ))}
@@ -108,7 +106,7 @@ export const Confirm = ({
       <div class="dialog-words">{children}</div>
       <div class="dialog-actions">
         <button type="button" class="button quiet" onClick={onCancel}>
-          Cancel
+          {partWords().cancel}
         </button>
         <button type="button" class="button danger" onClick={onConfirm}>
           {action}
@@ -147,7 +145,7 @@ export const Scroll = ({
 }) => (
   // biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms
   // biome-ignore lint/a11y/noNoninteractiveTabindex: see above
-  <div class={`scroll ${way}`} role="group" tabIndex={0} aria-label={`${name}, scrolls`}>
+  <div class={`scroll ${way}`} role="group" tabIndex={0} aria-label={partWords().scrolls({ name })}>
     {children}
   </div>
 );

@@ -23,7 +23,22 @@ export type IconName =
   | 'key'
   | 'task'
   | 'users'
-  | 'draft';
+  | 'draft'
+  | 'up'
+  | 'down'
+  | 'search'
+  | 'more'
+  | 'settings'
+  | 'install'
+  | 'camera'
+  | 'play'
+  | 'stop'
+  | 'again'
+  | 'remove'
+  | 'export'
+  | 'open'
+  | 'storage'
+  | 'leave';
 
 export interface Segment {
   tone: Tone | 'rest';

@@ -1,6 +1,8 @@
 // What can be said about picked files before anything is queued: is there one, is it what the strategy needs, is the
 // task id right. Only the first and last bytes are read.
-import { GB, LARGEST_FILE } from '../../shared/protocol/upload.ts';
+import { LARGEST_FILE } from '../../shared/protocol/upload.ts';
+import { newWords } from '../screens/new-batch/words.ts';
+import { bytes } from '../ui/format.ts';
 
 export type Strategy = 'zip_with_qr' | 'zip_without_qr' | 'images';
 export interface Complaints {
@@ -37,23 +39,22 @@ const bytesOf = async (blob: Blob): Promise<Uint8Array> => new Uint8Array(await 
 
 async function checkZip(files: readonly File[]): Promise<string | undefined> {
   const file = files[0];
-  if (files.length !== 1 || !file) return 'Choose one ZIP file.';
-  if (file.size === 0) return `${file.name} is empty.`;
+  if (files.length !== 1 || !file) return newWords().chooseOne;
+  if (file.size === 0) return newWords().emptyFile({ name: file.name });
   const kind = kindOf(await bytesOf(file.slice(0, 8)));
-  if (kind === 'empty-zip') return `${file.name} is a ZIP without any files in it.`;
-  if (kind !== 'zip') return `${file.name} is not a ZIP file. Choose the ZIP that the scanner wrote.`;
+  if (kind === 'empty-zip') return newWords().emptyZip({ name: file.name });
+  if (kind !== 'zip') return newWords().notZip({ name: file.name });
   if (!hasZipEnd(await bytesOf(file.slice(Math.max(0, file.size - END_REACH)))))
-    return `The end of ${file.name} is missing: the copy broke off. Copy it again from the scanner.`;
+    return newWords().noEnd({ name: file.name });
   return undefined;
 }
 
 async function checkImages(files: readonly File[]): Promise<string | undefined> {
   for (const file of files) {
-    if (file.size === 0) return `${file.name} is empty.`;
+    if (file.size === 0) return newWords().emptyFile({ name: file.name });
     const kind = kindOf(await bytesOf(file.slice(0, 12)));
-    if (kind === 'zip' || kind === 'empty-zip') return `${file.name} is a ZIP file. Choose a ZIP strategy for it.`;
-    if (kind === 'pdf') return `${file.name} is a PDF, which cannot be read yet. Export its pages as JPG, PNG or TIFF.`;
-    if (kind === 'unknown') return `${file.name} is not an image. JPG, PNG, WebP and TIFF can be read.`;
+    if (kind === 'zip' || kind === 'empty-zip') return newWords().isZip({ name: file.name });
+    if (kind === 'unknown') return newWords().notImage({ name: file.name });
   }
   return undefined;
 }
@@ -62,8 +63,8 @@ export const needsTask = (strategy: Strategy): boolean => strategy !== 'zip_with
 
 export const checkTask = (strategy: Strategy, taskId: string): string | undefined => {
   if (!needsTask(strategy)) return undefined;
-  if (taskId === '') return 'Type the task id: 8 digits.';
-  return /^\d{8}$/.test(taskId) ? undefined : 'A task id has exactly 8 digits.';
+  if (taskId === '') return newWords().typeTask;
+  return /^\d{8}$/.test(taskId) ? undefined : newWords().badTask;
 };
 
 /** Empty when the batch may be queued. */
@@ -73,8 +74,8 @@ export async function checkBatch(strategy: Strategy, files: readonly File[], tas
   if (task !== undefined) complaints.task_id = task;
   const size = files.reduce((sum, file) => sum + file.size, 0);
   const about = await (async () => {
-    if (files.length === 0) return strategy === 'images' ? 'Choose the images.' : 'Choose a ZIP file.';
-    if (size > LARGEST_FILE) return `That is ${(size / GB).toFixed(1)} GB; a batch may have 10 GB. Split it in two.`;
+    if (files.length === 0) return strategy === 'images' ? newWords().chooseTheImages : newWords().chooseTheZip;
+    if (size > LARGEST_FILE) return newWords().tooLarge({ size: bytes(size) });
     return strategy === 'images' ? checkImages(files) : checkZip(files);
   })();
   if (about !== undefined) complaints.files = about;

@@ -187,13 +187,14 @@ const EPOCHS_A_SENDER = 2;
 
 async function lookAndSend(deps: DrainDeps, upload: Upload, known: ServerSide): Promise<Outcome | Anew> {
   const { queue, api } = deps;
+  // Read before the server is asked: what another sender brings there in between is held by then, not missing.
+  const chunks = new Map((await chunksFor(queue, upload.id)).map((chunk) => [chunk.index, chunk]));
   const look = await persist(deps, () => api.uploadState(known.upload_token, known.upload_id));
   if (look.kind === 'aborted') return outOfTime;
   if (look.kind !== 'ok') return verdict(look).act === 'reopen' ? { kind: 'reopen' } : giveWay(deps, upload, look);
   if (look.value.state === 'rejected')
     return park(deps, upload, 'REJECTED', look.value.reason ?? 'the server rejected this upload');
 
-  const chunks = new Map((await chunksFor(queue, upload.id)).map((chunk) => [chunk.index, chunk]));
   const { held, partial } = look.value;
   const proven = [...chunks.values()].filter((chunk) => chunk.state === 'staged' && inRanges(held, chunk.index));
   await release(
@@ -289,8 +290,8 @@ async function sendChunk(
       .arrayBuffer()
       .catch(() => null);
     if (!bytes) {
-      await lose(queue, upload.id, [chunk.index], 'damaged');
-      return { kind: 'set-aside' };
+      const lost = await lose(queue, upload.id, [chunk.index], 'damaged');
+      return { kind: lost ? 'set-aside' : 'look-again' };
     }
     const began = deps.now();
     const { onFlight } = deps;
@@ -346,8 +347,8 @@ async function sendChunk(
       case 'check-bytes': {
         const ours = await stored?.arrayBuffer().then(sha256, () => null);
         if (ours !== chunk.sha256) {
-          await lose(queue, upload.id, [chunk.index], 'damaged');
-          return { kind: 'set-aside' };
+          const lost = await lose(queue, upload.id, [chunk.index], 'damaged');
+          return { kind: lost ? 'set-aside' : 'look-again' };
         }
         landed = 0;
         failures += 1;

@@ -153,24 +153,31 @@ export async function release(queue: QueueDb, id: string, indexes: readonly numb
   );
 }
 
-/** These are on this device no more, and the server does not have them. Their digests stay, to know the file again. */
+/**
+ * These are on this device no more, and the server does not have them. Their digests stay, to know the file again. Answers
+ * false when another sender has brought them to the server meanwhile: then nothing is missing.
+ */
 export async function lose(
   queue: QueueDb,
   id: string,
   indexes: readonly number[],
   why: IncompleteReason,
-): Promise<void> {
-  await write(
+): Promise<boolean> {
+  return write(
     queue,
     ['uploads', 'chunks', 'bytes'],
     async (tx) => {
+      let lost = 0;
       for (const index of indexes) {
         const chunk = await tx.objectStore('chunks').get([id, index]);
+        if (chunk?.state === 'sent' && why !== 'server-lost') continue;
+        lost += 1;
         if (chunk) await tx.objectStore('chunks').put({ ...chunk, landed: 0, state: 'lost' });
         await tx.objectStore('bytes').delete(bytesOf(id, index));
       }
       const upload = await tx.objectStore('uploads').get(id);
-      if (upload) await tx.objectStore('uploads').put({ ...upload, step: { at: 'incomplete', why } });
+      if (upload && lost > 0) await tx.objectStore('uploads').put({ ...upload, step: { at: 'incomplete', why } });
+      return lost > 0;
     },
     'strict',
   );
@@ -198,4 +205,5 @@ export const openBody = (upload: Upload): OpenUpload => ({
   task_id: upload.task_id,
   chunk_size: upload.chunk_size,
   ...(upload.upload_type === 'images' ? { files: upload.files } : {}),
+  ...(upload.grouping?.length ? { grouping: upload.grouping } : {}),
 });

@@ -104,6 +104,12 @@ export async function stage(
   return { kind: 'staged' };
 }
 
+/** Left free, so that the sender can write down what it has sent: at the very edge even that would be refused. */
+const HEADROOM = 4 * 2 ** 20;
+
+/** A browser gives the room of deleted bytes back late: so often `freed` is waited for although nothing is left to send. */
+const LATE = 12;
+
 /** Stores one chunk. Refused for want of room it waits for bytes to be sent and freed, as long as there are any. */
 async function putWhenThereIsRoom(
   queue: QueueDb,
@@ -112,14 +118,16 @@ async function putWhenThereIsRoom(
   deps: StageDeps,
   onFull: () => Promise<void>,
 ): Promise<'stored' | 'removed' | 'no-room'> {
-  for (;;) {
+  for (let empty = 0; ; ) {
     try {
-      return (await putChunk(queue, chunk, bytes, deps.keeping)) ? 'stored' : 'removed';
+      if (await deps.hasRoom(bytes.byteLength + HEADROOM))
+        return (await putChunk(queue, chunk, bytes, deps.keeping)) ? 'stored' : 'removed';
     } catch (error) {
       if (!isQuota(error)) throw error;
     }
-    const staged = (await queue.getAll('chunks')).some(({ state }) => state === 'staged');
-    if (!staged) return 'no-room';
+    const chunks = await queue.getAll('chunks');
+    if (!chunks.some(({ state }) => state === 'staged')) empty += chunks.length > 0 ? 1 : LATE;
+    if (empty >= LATE) return 'no-room';
     const at = (await getUpload(queue, chunk.upload))?.step.at;
     if (at !== 'staging' && at !== 'passing') return 'removed';
     await onFull();

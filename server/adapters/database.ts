@@ -178,12 +178,25 @@ export interface SheetGroupsTable {
   first_page: number;
   sheets: number;
   failed_sheets: number;
-  /** ok, no-cover, unreadable-cover, no-task or suspect-key */
+  /** ok, no-cover, unreadable-cover, maybe-cover, no-task, suspect-key or set-aside */
   state: string;
   /** JSON of what the wrong-key detector found, null when nothing */
   suspicion: string | null;
   /** `key@version` whose scores a supervisor has let stand */
   confirmed_key: string | null;
+}
+/** What people have said of groups: it counts over what was read. */
+export interface SettlementsTable {
+  batch_id: string;
+  /** of the group, or of the part of it */
+  first_page: number;
+  /** task, join or set-aside */
+  what: string;
+  task_id: string | null;
+  user_id: string;
+  /** said before the pages arrived: of the page that is called so; null: of the page that was there */
+  page_name: string | null;
+  settled_at: number;
 }
 export interface PagesTable {
   /** batch_no × 1,000,000 + page_index */
@@ -200,6 +213,8 @@ export interface PagesTable {
   /** 0 stored, 8 deflated; -1 for a plain file */
   method: number;
   crc32: number | null;
+  /** of a file of several pages, from 0; null when the file is the page */
+  part: number | null;
   /** absent (its bytes have not all landed), waiting, reading, done (it has a reading) or failed */
   state: string;
   /** sheet, cover, blank or foreign once read */
@@ -357,6 +372,7 @@ export interface Schema {
   chunks: ChunksTable;
   stages: StagesTable;
   sheet_groups: SheetGroupsTable;
+  settlements: SettlementsTable;
   pages: PagesTable;
   readings: ReadingsTable;
   marks: MarksTable;
@@ -396,6 +412,8 @@ export interface Database {
     columns: readonly (keyof Schema[K] & string)[],
     file: string,
   ): Promise<number>;
+  /** Whether an error says that the database could not be reached, so that it tells nothing about what was tried. */
+  isAway(error: unknown): boolean;
   /** Brings an empty or older database to the present schema; several processes may call it at once. */
   migrate(): Promise<void>;
   close(): Promise<void>;

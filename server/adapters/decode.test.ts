@@ -1,9 +1,12 @@
 import sharp from 'sharp';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { pdfOf, tiffOf } from '../../e2e/support/documents.ts';
 import type { GrayImage } from '../../shared/omr/image.ts';
 import { countPages, decodeGray, encodeJpeg } from './decode.ts';
 import { tiffPages } from './tiff-pages.ts';
+
+// processes are started and pages drawn, on machines that have other things to do
+vi.setConfig({ testTimeout: 60_000 });
 
 /** Dark left half, light right half: shows orientation and inversion. */
 const halves = (width = 40, height = 24): GrayImage => ({

@@ -11,8 +11,14 @@ sharp.concurrency(1);
 sharp.cache(false);
 
 const MOST_PIXELS = 100_000_000;
+/** Of a page before it is made grey: an A3 page in colour at 600 dpi has 210 MB. Decoding takes up to twice as much. */
+const MOST_BYTES = 256 * 2 ** 20;
+/** Decoders hold a few lines at a time, which must not be a way around that. */
+const MOST_SIDE = 40_000;
 /** The largest page that people scan takes a second. */
 const PATIENCE_S = 60;
+/** More than anybody scans into one file; a damaged one may claim millions. */
+const MOST_PAGES = 10_000;
 
 /** How many pages a file holds, from its directory alone. */
 export const countPages = async (
@@ -21,7 +27,9 @@ export const countPages = async (
   const format = formatOf(bytes);
   if (format === 'PDF') {
     const opened = await pdfPages(bytes);
-    return opened.ok && opened.pages === 0 ? { ok: false, reason: 'the PDF has no pages' } : opened;
+    if (!opened.ok || (opened.pages > 0 && opened.pages <= MOST_PAGES)) return opened;
+    const claims = opened.pages === 0 ? 'has no pages' : `says that it has ${opened.pages} pages: 10,000 are the most`;
+    return { ok: false, reason: `the PDF ${claims}` };
   }
   if (format !== 'TIFF') return { ok: true, pages: 1 };
   const pages = tiffPages(bytes);
@@ -85,6 +93,12 @@ const decodeAs = async (bytes: Buffer, format: Format, failOn: 'error' | 'warnin
   if (width * height > MOST_PIXELS) {
     return { ok: false, reason: `${width} × ${height} pixels: more than 100 megapixels` };
   }
+  if (Math.max(width, height) > MOST_SIDE) {
+    return { ok: false, reason: `${width} × ${height} pixels: more than 40,000 on a side` };
+  }
+  if (width * height * head.bytes > MOST_BYTES) {
+    return { ok: false, reason: `${width} × ${height} pixels of ${head.bytes} bytes each: more than 256 MB` };
+  }
   input.autoOrient();
   if (head.alpha) input.flatten({ background: '#ffffff' });
   if (head.kind === 'other') input.toColourspace('srgb');
@@ -106,14 +120,28 @@ interface Head {
   /** what its pixels are: one byte, three, or something to be converted first */
   kind: 'grey' | 'colour' | 'other';
   alpha: boolean;
+  /** a pixel */
+  bytes: number;
   /** of an animation; 1 for what stands still */
   frames: number;
 }
 
+const SAMPLE_BYTES: Partial<Record<string, number>> = {
+  uchar: 1,
+  char: 1,
+  ushort: 2,
+  short: 2,
+  uint: 4,
+  int: 4,
+  float: 4,
+};
+
 const headOf = async (input: Sharp): Promise<Head> => {
-  const { width, height, depth, space, hasAlpha, format, pages = 1 } = await input.metadata();
+  const { width, height, depth, space, channels, hasAlpha, format, pages = 1 } = await input.metadata();
   const kind = depth !== 'uchar' ? 'other' : space === 'b-w' ? 'grey' : space === 'srgb' ? 'colour' : 'other';
-  return { width, height, kind, alpha: hasAlpha, frames: format === 'webp' ? pages : 1 };
+  // a WebP is decoded with an alpha channel and as a whole, whatever it holds
+  const bytes = format === 'webp' ? 4 : channels * (SAMPLE_BYTES[depth] ?? 8);
+  return { width, height, kind, alpha: hasAlpha, bytes, frames: format === 'webp' ? pages : 1 };
 };
 
 /** Size and channels from the frame header (ISO/IEC 10918-1, B.2.2), without another pass through libvips; null when it
@@ -130,7 +158,9 @@ const jpegHead = (bytes: Buffer): Head | null => {
       if (bytes[at + 4] !== 8 || (channels !== 1 && channels !== 3)) return null;
       const [height, width] = [bytes.readUInt16BE(at + 5), bytes.readUInt16BE(at + 7)];
       // a height of 0 is told after the first scan
-      return height === 0 ? null : { width, height, kind: channels === 1 ? 'grey' : 'colour', alpha: false, frames: 1 };
+      return height === 0
+        ? null
+        : { width, height, kind: channels === 1 ? 'grey' : 'colour', alpha: false, bytes: channels, frames: 1 };
     }
     // other segments hold their length; anything without one does not stand before the frame header
     if (marker < 0xc4 || (marker >= 0xd0 && marker <= 0xd9)) return null;
@@ -182,6 +212,37 @@ export const encodeJpeg = ({ width, height, data }: GrayImage, quality: number):
     .toColourspace('b-w')
     .jpeg({ quality })
     .toBuffer();
+
+type Shown = { ok: true; type: string; bytes: Buffer } | { ok: false; reason: string };
+
+/**
+ * A page as browsers show it: the file itself where they can, else a grey JPEG of it.
+ * @param page of a file of several, from 0
+ * @param width pixels: a small upright JPEG instead
+ */
+export async function showable(bytes: Buffer, page?: number, width?: number): Promise<Shown> {
+  const format = formatOf(bytes);
+  const whole: Shown | null =
+    format === 'JPEG' || format === 'PNG' || format === 'WebP'
+      ? { ok: true, type: `image/${format.toLowerCase()}`, bytes }
+      : null;
+  if (whole && width === undefined) return whole;
+  if (whole) {
+    try {
+      const image = sharp(bytes, { failOn: 'none', limitInputPixels: MOST_PIXELS }).autoOrient();
+      return { ok: true, type: 'image/jpeg', bytes: await small(image, width) };
+    } catch {
+      return { ok: false, reason: 'it cannot be drawn small; ask for it without a width' };
+    }
+  }
+  const decoded = await decodeGray(bytes, page);
+  if (!decoded.ok) return decoded;
+  const grey = await encodeJpeg(decoded.image, 85);
+  return { ok: true, type: 'image/jpeg', bytes: width === undefined ? grey : await small(sharp(grey), width) };
+}
+
+const small = (image: Sharp, width: number | undefined): Promise<Buffer> =>
+  image.resize({ width, withoutEnlargement: true }).jpeg({ quality: 70 }).toBuffer();
 
 /** A page in colour with an SVG of its size drawn over it, as JPEG. */
 export const encodeOverlay = ({ width, height, data }: GrayImage, svg: string): Promise<Buffer> =>

@@ -132,7 +132,7 @@ export const MIGRATIONS: readonly Migration[] = [
       `create table pages (
         sheet_id ${int} not null primary key, batch_id ${id} not null, page_index ${int} not null, name ${text} not null,
         file_offset ${int} not null, file_end ${int} not null, compressed_size ${int} not null, size ${int} not null, method ${int} not null,
-        crc32 ${int}, state ${id} not null, kind ${id}, attempts ${int} not null, started_at ${int}, finished_at ${int},
+        crc32 ${int}, part ${int}, state ${id} not null, kind ${id}, attempts ${int} not null, started_at ${int}, finished_at ${int},
         duration_ms ${real}, error_message ${text}, group_index ${int}, task_id ${id}) ${table}`,
       'create unique index pages_index on pages (batch_id, page_index)',
       'create index pages_state on pages (batch_id, state)',
@@ -186,6 +186,15 @@ export const MIGRATIONS: readonly Migration[] = [
         hash ${id} not null) ${table}`,
       'create index audit_subject on audit (subject)',
       'create index audit_user on audit (user_id)',
+    ],
+  },
+  {
+    number: 2,
+    reason: 'what people say of groups is kept beside what was read',
+    statements: ({ id, int, line, keyed }) => [
+      `create table settlements (
+        batch_id ${id} not null, first_page ${int} not null, what ${id} not null, task_id ${id}, user_id ${id} not null,
+        page_name ${line}, settled_at ${int} not null, primary key (batch_id, first_page)) ${keyed}`,
     ],
   },
 ];

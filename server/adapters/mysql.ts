@@ -22,6 +22,18 @@ const ALREADY_DONE = new Set([1050, 1060, 1061]);
 /** Local files are switched off, as MySQL says it and as MariaDB does. */
 const NO_LOCAL_FILES = new Set([3948, 1148, 4166]);
 
+/** What the driver and the network say of a server that went away, is starting, or has no connection left. */
+const GONE = new Set([
+  'PROTOCOL_CONNECTION_LOST',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ER_SERVER_SHUTDOWN',
+  'ER_CON_COUNT_ERROR',
+  'ER_CONNECTION_KILLED',
+]);
+
 /** Connections a process. API and four workers stay far below the 151 a server allows unless it is told otherwise. */
 const CONNECTIONS = 10;
 const ATTEMPTS = 12;
@@ -231,6 +243,14 @@ export async function openMysql(url: string): Promise<Database> {
       } finally {
         offered.delete(name);
       }
+    },
+
+    isAway(error) {
+      for (let cause = error; cause instanceof Error; cause = cause.cause) {
+        const { code = '', fatal } = cause as { code?: string; fatal?: boolean };
+        if (fatal === true || GONE.has(code)) return true;
+      }
+      return false;
     },
 
     async migrate() {

@@ -308,6 +308,8 @@ export async function openSqlite(file: string): Promise<Database> {
       return loaded;
     },
 
+    isAway: isBusy,
+
     async migrate() {
       if (pendingMigrations(presentSchema()).length === 0) return;
       await write(async () => {

@@ -22,7 +22,7 @@ import { loadedPages, pagesHash } from './pages.ts';
 export interface SheetDeps {
   db: Database;
   blobs: Blobs;
-  decode: (bytes: Buffer) => Promise<Decoded>;
+  decode: (bytes: Buffer, page?: number) => Promise<Decoded>;
   templates: readonly Template[];
 }
 
@@ -135,7 +135,7 @@ async function checkSheet(
       fault(`its ${column} is ${result[column]} in the results, and ${expected[column]} when it is scored again`);
   }
   // Why a sheet has no key, its task or the task's key, may have changed since.
-  const unscored = result.unscored === 'no-task' ? 'no-key' : result.unscored;
+  const unscored = ['no-task', 'other-template'].includes(result.unscored ?? '') ? 'no-key' : result.unscored;
   if (unscored !== expected.unscored)
     fault(
       `it is ${result.unscored ?? 'scored'} by the results, and ${expected.unscored ?? 'scored'} when scored again`,
@@ -223,7 +223,7 @@ async function checkPage(
     templates.some(({ id, version }) => id === template.template_id && version === template.template_version);
   // A reading by another engine or template stands as it is: it can be reproduced with that one.
   if (stored.engine_version !== ENGINE_VERSION || !known) return null;
-  const decoded = await decode(bytes);
+  const decoded = await decode(bytes, page.part ?? undefined);
   if (!decoded.ok) return `it cannot be decoded any more: ${decoded.reason}`;
   report.reread += 1;
   const again = readPage(decoded.image, templates);

@@ -87,6 +87,7 @@ export const ACCESS = {
   'GET /api/batches/:batch_id/stream': { who: EVERYONE },
   'GET /api/batches/:batch_id/groups': { who: EVERYONE },
   'GET /api/batches/:batch_id/groups/:group_id/key-fit': { who: EXAMINERS },
+  'POST /api/batches/:batch_id/groups/:group_id/settle': { who: SENDERS },
   'POST /api/batches/:batch_id/groups/:group_id/confirm-key': { who: KEYHOLDERS },
   'GET /api/batches/:batch_id/sheets': { who: EVERYONE },
   'GET /api/batches/:batch_id/sheets/:sheet_id': { who: EVERYONE },

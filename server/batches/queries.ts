@@ -15,7 +15,7 @@ import {
 import type { Reading } from '../../shared/protocol/reading.ts';
 import type { BatchStatus, Stage } from '../../shared/protocol/stage.ts';
 import { chunkCount } from '../../shared/protocol/upload.ts';
-import type { BatchesTable, Database, SheetGroupsTable } from '../adapters/database.ts';
+import type { BatchesTable, Database } from '../adapters/database.ts';
 import { visible } from '../auth/access.ts';
 import type { User } from '../auth/sessions.ts';
 import { finalAnswers } from '../corrections/answers.ts';
@@ -52,6 +52,7 @@ export const batchRow = (batch: BatchesTable, uploaded_by: string): BatchRow => 
   status: batch.status as BatchStatus,
   task_id: batch.task_id,
   uploaded_by,
+  centre: batch.centre_id,
   size: batch.size,
   total_sheets: batch.total_pages - batch.covers,
   processed_sheets: batch.done_pages - batch.covers,
@@ -159,25 +160,62 @@ export async function batchDetail(db: Database, batch: BatchesTable): Promise<Ba
 
 const groupId = (batch: BatchesTable, index: number): string => `${batch.batch_no}-${index}`;
 
-export async function listGroups(db: Database, batch: BatchesTable): Promise<GroupRow[]> {
+/** @param only the groups of these indexes; undefined: all */
+export async function listGroups(db: Database, batch: BatchesTable, only?: readonly number[]): Promise<GroupRow[]> {
   const groups = await db.sql
     .selectFrom('sheet_groups')
-    .selectAll()
+    .leftJoin('tasks', 'tasks.task_id', 'sheet_groups.task_id')
+    .selectAll('sheet_groups')
+    .select(['exam_id as exam', 'centre_id as centre', 'template_id', 'key_id', 'expected_count'])
     .where('batch_id', '=', batch.batch_id)
     .orderBy('group_index')
     .execute();
-  return groups.map((group) => groupRow(batch, group));
-}
-
-export function groupRow(batch: BatchesTable, row: SheetGroupsTable): GroupRow {
-  const { batch_id: _, group_index, suspicion, confirmed_key: __, ...group } = row;
-  return {
-    ...group,
-    group_id: groupId(batch, group_index),
-    index: group_index,
-    state: group.state as GroupRow['state'],
-    suspicion: suspicion === null ? null : (JSON.parse(suspicion) as { message: string }).message,
-  };
+  const scored = await db.sql
+    .selectFrom('results')
+    .innerJoin('pages', 'pages.sheet_id', 'results.sheet_id')
+    .select(['group_index', (eb) => eb.fn.max('key_version').as('key_version')])
+    .where('pages.batch_id', '=', batch.batch_id)
+    .groupBy('group_index')
+    .execute();
+  const versions = new Map(scored.map(({ group_index, key_version }) => [group_index, key_version]));
+  const said = await db.sql
+    .selectFrom('settlements')
+    .select(['first_page', 'what'])
+    .where('batch_id', '=', batch.batch_id)
+    .orderBy('first_page')
+    .execute();
+  const tasks = [...new Set(groups.flatMap(({ task_id }) => task_id ?? []))];
+  const others = tasks.length
+    ? await db.sql
+        .selectFrom('sheet_groups')
+        .innerJoin('batches', 'batches.batch_id', 'sheet_groups.batch_id')
+        .select('sheet_groups.task_id')
+        .distinct()
+        .where('sheet_groups.task_id', 'in', tasks)
+        .where('sheet_groups.batch_id', '!=', batch.batch_id)
+        .where('deleted_at', 'is', null)
+        .execute()
+    : [];
+  const elsewhere = new Set(others.map(({ task_id }) => task_id));
+  const words = (from: number, to = batch.total_pages) =>
+    said.find(({ first_page }) => first_page >= from && first_page < to)?.what;
+  const seen = new Set<string | null>([null]);
+  const rows = groups.map(({ batch_id: _, group_index, suspicion, confirmed_key: __, ...group }) => {
+    const notes: GroupRow['notes'] = seen.has(group.task_id) && group.task_id !== null ? ['same-task'] : [];
+    if (group.task_id !== null && elsewhere.has(group.task_id)) notes.push('other-files');
+    seen.add(group.task_id);
+    return {
+      ...group,
+      key_version: versions.get(group_index) ?? null,
+      group_id: groupId(batch, group_index),
+      index: group_index,
+      state: group.state as GroupRow['state'],
+      settled: (words(group.first_page, groups[group_index + 1]?.first_page) as GroupRow['settled']) ?? null,
+      notes,
+      suspicion: suspicion === null ? null : (JSON.parse(suspicion) as { message: string }).message,
+    };
+  });
+  return only ? rows.filter(({ index }) => only.includes(index)) : rows;
 }
 
 /** Pages that are sheets, or may be: covers and blank pages are not. */
@@ -186,7 +224,7 @@ const sheetsOf = (db: Database, batch: BatchesTable) =>
     .selectFrom('pages')
     .leftJoin('results', 'results.sheet_id', 'pages.sheet_id')
     .where('pages.batch_id', '=', batch.batch_id)
-    .where((eb) => eb.or([eb('kind', 'is', null), eb('kind', '=', 'sheet')]));
+    .where((eb) => eb.or([eb('kind', 'is', null), eb('kind', 'in', ['sheet', 'damaged-sheet'])]));
 
 const SHEET_STATES = { waiting: ['waiting', 'reading'], read: ['done'], failed: ['failed'] } as const;
 

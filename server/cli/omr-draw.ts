@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { drawCover, drawSheet } from '../../shared/corpus/draw.ts';
 import { seeded } from '../../shared/corpus/random.ts';
 import { randomContent } from '../../shared/corpus/sample.ts';
-import { layOut } from '../../shared/template/geometry.ts';
+import { layOut, optionsOf } from '../../shared/template/geometry.ts';
 import type { Template } from '../../shared/template/template.ts';
 import { encodeJpeg } from '../adapters/decode.ts';
 import { Mistake } from './omr-mistake.ts';
@@ -60,9 +60,10 @@ export const draw = async (args: string[]): Promise<string> => {
 /** Marks for the fields that are neither roll number, booklet nor question. */
 const otherContent = (template: Template, seed: number): { other?: Record<string, string> } => {
   const random = seeded(seed);
-  const other = layOut(template).fields.flatMap(({ label, type, groups, options }): [string, string][] => {
+  const other = layOut(template).fields.flatMap((field): [string, string][] => {
+    const { label, type, groups } = field;
     if ((label === 'roll' && type === 'grid') || label === 'variant' || /^q\d+$/.test(label)) return [];
-    return [[label, groups.map(() => random.pick(options)).join('')]];
+    return [[label, groups.map((_, i) => random.pick(optionsOf(field, i))).join('')]];
   });
   return other.length > 0 ? { other: Object.fromEntries(other) } : {};
 };

@@ -4,7 +4,7 @@ import { fromBase64 } from '../../shared/omr/base64.ts';
 import type { GrayImage } from '../../shared/omr/image.ts';
 import { type Homography, project } from '../../shared/omr/warp.ts';
 import type { Reading, SheetReading } from '../../shared/protocol/reading.ts';
-import { type Bubble, type LaidField, layOut } from '../../shared/template/geometry.ts';
+import { type Bubble, type LaidField, layOut, optionsOf } from '../../shared/template/geometry.ts';
 import { textStrokes, textWidth } from '../../shared/template/glyphs.ts';
 import type { Template } from '../../shared/template/template.ts';
 
@@ -85,7 +85,7 @@ const sheet = (reading: SheetReading, template: Template): string[] => {
   fields.forEach((field, i) => {
     const read = reading.fields[i];
     field.groups.forEach((first, group) => {
-      field.options.forEach((option, k) => {
+      optionsOf(field, group).forEach((option, k) => {
         const bubble = bubbles[first + k]!;
         const ring = polygon(template.outline === 'box' ? boxOf(bubble) : ovalOf(bubble));
         if (read && isChosen(field, read.value, group, option)) {
@@ -103,7 +103,7 @@ const sheet = (reading: SheetReading, template: Template): string[] => {
     });
     const flags = (read?.flags ?? []).filter((flag) => flag !== 'blank');
     if (flags.length === 0) return;
-    const own = field.groups.flatMap((first) => bubbles.slice(first, first + field.options.length));
+    const own = field.groups.flatMap((first, group) => bubbles.slice(first, first + optionsOf(field, group).length));
     const box = around(own);
     parts.push(
       `<path d="${polygon(box)}" fill="none" stroke="${DOUBT}" stroke-width="${thick}" stroke-dasharray="${n(mm)} ${n(mm * 0.7)}"/>`,

@@ -3,7 +3,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import * as v from 'valibot';
 import { KeyContent } from '../../shared/protocol/key.ts';
-import { BUILT_IN, builtIn, COVER } from '../../shared/template/built-in.ts';
+import { BUILT_IN, BUILT_IN_LETTER, builtIn, COVER } from '../../shared/template/built-in.ts';
 import { isOmrChecker, markerFile, readOmrChecker } from '../../shared/template/omrchecker.ts';
 import { parseTemplate, type Template, type TemplateError } from '../../shared/template/template.ts';
 import { decodeGray } from '../adapters/decode.ts';
@@ -22,7 +22,7 @@ export const loadTemplate = async (name: string): Promise<NamedTemplate> => {
   const stat = await fs.stat(name).catch(() => null);
   if (stat?.isDirectory()) return loadFolder(name, await loadJson(path.join(name, 'template.json')));
   if (!stat && !/\.json$/i.test(name)) {
-    const ids = [...BUILT_IN, COVER].map(({ id }) => id).join(', ');
+    const ids = [...BUILT_IN, ...BUILT_IN_LETTER, COVER].map(({ id }) => id).join(', ');
     throw new Mistake(`there is no template ${name}: name a .json file, a folder of OMRChecker or one of ${ids}`);
   }
   const json = await loadJson(name);

@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import yazl from 'yazl';
 import { pdfOf, tiffOf } from '../../e2e/support/documents.ts';
 import { ROOT } from '../../e2e/support/places.ts';
@@ -13,6 +13,9 @@ import { drawSheet } from '../../shared/corpus/draw.ts';
 import { BUILT_IN } from '../../shared/template/built-in.ts';
 import { encodeJpeg } from '../adapters/decode.ts';
 import { parseCsv } from './csv.ts';
+
+// processes are started and pages drawn, on machines that have other things to do
+vi.setConfig({ testTimeout: 60_000 });
 
 let folder = '';
 beforeAll(async () => {
@@ -222,6 +225,18 @@ describe('templates', () => {
     const wrong = await run('read', '--template', form, file);
     expect(wrong.code).toBe(2);
     expect(wrong.err).toContain('fieldBlocks.Q.fieldType: QTYPE_MCQ9 is not one of');
+  });
+
+  test('a built-in one can be printed, changed and used', async () => {
+    const own = path.join(folder, 'letter.json');
+    const printed = await run('template', '--template', 'sheaf-letter-60');
+    expect([printed.code, printed.err]).toEqual([0, '']);
+    await fs.writeFile(own, JSON.stringify({ ...JSON.parse(printed.out), id: 'mine' }));
+    const out = path.join(folder, 'mine');
+    await run('draw', '--template', own, '--out', out);
+    const { out: csv } = await run('read', '--template', own, out);
+    const [truth] = await drawn(out);
+    expect(parseCsv(csv)[0]).toMatchObject({ template: 'mine@1', roll: truth!.roll, flags: '' });
   });
 
   test('a template file of one’s own is used, and a wrong one is told field by field', async () => {

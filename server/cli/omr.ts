@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import type { GrayImage } from '../../shared/omr/image.ts';
 import { readPage } from '../../shared/omr/read-page.ts';
 import type { Reading } from '../../shared/protocol/reading.ts';
-import { BUILT_IN, COVER } from '../../shared/template/built-in.ts';
+import { BUILT_IN, BUILT_IN_LETTER, COVER } from '../../shared/template/built-in.ts';
 import type { Template } from '../../shared/template/template.ts';
 import { encodeOverlay } from '../adapters/decode.ts';
 import { draw } from './omr-draw.ts';
@@ -27,8 +27,11 @@ const USAGE = `Usage:
       is, what counts as marked (a cross), and what a person should look at (a frame with its flags).
   npm run -s omr -- draw --template T --out FOLDER [--count N] [--seed S] [--dpi D] [--blank]
       Writes sheets as JPEG, filled from the seed unless --blank, and truth.json with what they hold.
+  npm run -s omr -- template --template T
+      Prints a template as JSON in millimetres, to start one of your own from.
 T is a template file, a folder with OMRChecker's template.json, or the id of a built-in one, and may be given several
-times: ${[...BUILT_IN, COVER].map(({ id }) => id).join(', ')}. Without it every built-in sheet is tried.
+times to read. Built in: ${[...BUILT_IN, ...BUILT_IN_LETTER, COVER].map(({ id }) => id).join(', ')}.
+Without it every built-in sheet on A4 is tried.
 Exit code: 0 all well, 1 some files could not be read, 2 the command itself is wrong.
 `;
 
@@ -49,6 +52,8 @@ export const omr = async (args: readonly string[], console: Console): Promise<nu
       case 'draw':
         console.err(`omr: ${await draw(rest)}\n`);
         return 0;
+      case 'template':
+        return await print(rest, console);
       case 'help':
       case '--help':
       case '-h':
@@ -124,6 +129,14 @@ const overlay = async (args: string[], console: Console): Promise<number> => {
   });
   console.err(`omr: ${count} page${count === 1 ? '' : 's'}, drawn into ${folder}\n`);
   return code;
+};
+
+const print = async (args: string[], console: Console): Promise<number> => {
+  const { values } = parseArgs({ args, options: { template: { type: 'string', multiple: true } } });
+  if (values.template?.length !== 1) throw new Mistake('name one template with --template');
+  const [template] = await templatesNamed(values.template, console);
+  console.out(`${JSON.stringify(template, null, 2)}\n`);
+  return 0;
 };
 
 const templatesNamed = async (names: readonly string[] | undefined, console: Console): Promise<readonly Template[]> => {

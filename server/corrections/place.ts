@@ -4,6 +4,7 @@
 import type { Reading } from '../../shared/protocol/reading.ts';
 import { decided, rulings } from '../../shared/review.ts';
 import type { BatchesTable, SheetGroupsTable, Tx } from '../adapters/database.ts';
+import { isByHand } from '../batches/grouping.ts';
 import { correctionsOf } from './read.ts';
 
 const PLACING = ['task', 'group'];
@@ -44,7 +45,7 @@ export async function placePages(
     if (!ruled) continue;
     ofCover.set(group.group_index, group);
     const task_id = decided(ruled, 'task') ?? (await taskOfCover(tx, idOf(group.cover_page)));
-    const held = ['unreadable-cover', 'no-cover'].includes(group.state);
+    const held = isByHand(group.state);
     // From here on what a group waits for follows from its task, which is looked up when it is scored.
     const state = task_id === null ? 'unreadable-cover' : held ? 'ok' : group.state;
     if (task_id === group.task_id && state === group.state) continue;

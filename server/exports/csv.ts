@@ -111,7 +111,7 @@ export async function writeExport(
         'image_sha256',
       ])
       .where('pages.batch_id', '=', batch.batch_id)
-      .where((eb) => eb.or([eb('kind', 'is', null), eb('kind', '=', 'sheet')]))
+      .where((eb) => eb.or([eb('kind', 'is', null), eb('kind', 'in', ['sheet', 'damaged-sheet'])]))
       .where('page_index', '>', after)
       .orderBy('page_index')
       .limit(SHEETS_AT_ONCE)

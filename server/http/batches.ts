@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import type { Request } from 'express';
 import * as v from 'valibot';
-import { BatchQuery, ReprocessForm, SheetQuery } from '../../shared/protocol/batch.ts';
+import { BatchQuery, ReprocessForm, SettleForm, SheetQuery } from '../../shared/protocol/batch.ts';
 import type { BatchesTable, Database } from '../adapters/database.ts';
 import { audit, by } from '../audit.ts';
 import type { RouteKey } from '../auth/access.ts';
@@ -19,7 +19,9 @@ import {
   listSheets,
   sheetDetail,
 } from '../batches/queries.ts';
+import { settleGroup } from '../batches/settle.ts';
 import { writeExport } from '../exports/csv.ts';
+import { rescoreAsked } from '../keys/rescore.ts';
 import { refuse } from '../problem.ts';
 import type { Announce } from '../progress/announce.ts';
 import { iso, type Logged } from '../progress/log.ts';
@@ -29,20 +31,23 @@ import { readEntry } from '../uploads/zip.ts';
 import { parse, type Routes } from './routes.ts';
 
 const ExportQuery = v.object({ format: v.optional(v.picklist(['wide', 'long'], 'use wide or long'), 'wide') });
+const ImageQuery = v.object({
+  /** pixels: a small JPEG instead of the scan itself */
+  width: v.optional(
+    v.pipe(v.string(), v.regex(/^\d{2,4}$/, 'a width in pixels'), v.transform(Number), v.maxValue(1600)),
+  ),
+});
 const DeleteQuery = v.object({ purge: v.optional(v.picklist(['true', 'false'], 'use true or false'), 'false') });
-
-/** By the bytes, because names lie. */
-function imageType(bytes: Buffer): string {
-  if (bytes[0] === 0xff && bytes[1] === 0xd8) return 'image/jpeg';
-  if (bytes.subarray(1, 4).toString('latin1') === 'PNG') return 'image/png';
-  if (bytes.subarray(8, 12).toString('latin1') === 'WEBP') return 'image/webp';
-  const order = bytes.subarray(0, 2).toString('latin1');
-  return order === 'II' || order === 'MM' ? 'image/tiff' : 'application/octet-stream';
-}
 
 export interface BatchRouteDeps {
   db: Database;
   blobs: Blobs;
+  /** a page as browsers show it; with a width in pixels a small JPEG of it */
+  showable: (
+    bytes: Buffer,
+    page?: number,
+    width?: number,
+  ) => Promise<{ ok: true; type: string; bytes: Buffer } | { ok: false; reason: string }>;
   announce: Announce;
   wake: (batchId: string) => void;
   /** takes the copy of a purged batch's log away */
@@ -51,7 +56,10 @@ export interface BatchRouteDeps {
   touch: (batchId: string) => void;
 }
 
-export function batchRoutes(routes: Routes, { db, blobs, announce, wake, forget, touch }: BatchRouteDeps): void {
+export function batchRoutes(
+  routes: Routes,
+  { db, blobs, showable, announce, wake, forget, touch }: BatchRouteDeps,
+): void {
   routes.on('GET /api/batches', async (req, res, { user }) => {
     res.json(await listBatches(db, user, parse(BatchQuery, req.query, 'query')));
   });
@@ -90,6 +98,15 @@ export function batchRoutes(routes: Routes, { db, blobs, announce, wake, forget,
     res.json({ items: await listGroups(db, await findVisible(db, user, String(req.params.batch_id))) });
   });
 
+  routes.on('POST /api/batches/:batch_id/groups/:group_id/settle', async (req, res, { user }) => {
+    const batch = await findVisible(db, user, String(req.params.batch_id));
+    await settleGroup(db, user, batch, String(req.params.group_id), parse(SettleForm, req.body ?? {}, 'settle form'));
+    // Asked for in the same transaction: if this process ends here, a worker does it.
+    await rescoreAsked(db, [batch.batch_id]);
+    touch(batch.batch_id);
+    res.json({ items: await listGroups(db, batch) });
+  });
+
   routes.on('GET /api/batches/:batch_id/sheets', async (req, res, { user }) => {
     const batch = await findVisible(db, user, String(req.params.batch_id));
     res.json(await listSheets(db, batch, parse(SheetQuery, req.query, 'query')));
@@ -103,6 +120,7 @@ export function batchRoutes(routes: Routes, { db, blobs, announce, wake, forget,
   routes.on('GET /api/batches/:batch_id/sheets/:sheet_id/image', async (req, res, { user }) => {
     const batch = await findVisible(db, user, String(req.params.batch_id));
     const page = await findPage(db, batch, String(req.params.sheet_id));
+    const { width } = parse(ImageQuery, req.query, 'query');
     const upload = await db.sql
       .selectFrom('uploads')
       .select('upload_id')
@@ -112,10 +130,12 @@ export function batchRoutes(routes: Routes, { db, blobs, announce, wake, forget,
     try {
       const entry = await readEntry(file, { ...page, offset: page.file_offset, compressedSize: page.compressed_size });
       if (!entry.ok) return refuse('IMAGE_REFUSED', `${page.name}: ${entry.reason}.`);
+      const shown = await showable(entry.bytes, page.part ?? undefined, width);
+      if (!shown.ok) return refuse('IMAGE_REFUSED', `${page.name}: ${shown.reason}.`);
       return res
         .set({ 'Cache-Control': 'private, max-age=31536000, immutable', 'X-Content-Type-Options': 'nosniff' })
-        .type(imageType(entry.bytes))
-        .send(entry.bytes);
+        .type(shown.type)
+        .send(shown.bytes);
     } finally {
       await file.close();
     }

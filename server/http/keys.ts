@@ -78,7 +78,7 @@ export function keyRoutes(routes: Routes, { db }: { db: Database }): void {
   });
   routes.on('GET /api/answer-keys/:key_id/versions', async (req, res, { user }) => {
     const key_id = String(req.params.key_id);
-    res.json({ key_id, items: await listVersions(db, user, key_id) });
+    res.json({ key_id, ...(await listVersions(db, user, key_id)) });
   });
   routes.on('GET /api/answer-keys/:key_id/versions/:version', async (req, res, { user }) => {
     res.json(await findKey(db, user, String(req.params.key_id), versionOf(req.params.version)));

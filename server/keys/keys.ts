@@ -277,7 +277,11 @@ export async function findKey(db: Database, user: User, key_id: string, version?
   return row ? answerOfKey(row) : noKey(key_id);
 }
 
-export async function listVersions(db: Database, user: User, key_id: string): Promise<Entries[]> {
+export async function listVersions(
+  db: Database,
+  user: User,
+  key_id: string,
+): Promise<{ items: Entries[]; names: Record<string, string> }> {
   const rows = await db.sql
     .selectFrom('answer_keys')
     .selectAll()
@@ -285,7 +289,18 @@ export async function listVersions(db: Database, user: User, key_id: string): Pr
     .where(visibleKey(user))
     .orderBy('version', 'desc')
     .execute();
-  return rows.length > 0 ? rows.map(entries) : noKey(key_id);
+  if (rows.length === 0) return noKey(key_id);
+  return { items: rows.map(entries), names: await namesIn(db, rows) };
+}
+
+/** User names of whoever made, edited or published one of these versions, by user id. */
+export async function namesIn(db: Database, rows: readonly AnswerKeysTable[]): Promise<Record<string, string>> {
+  const ids = rows.flatMap(({ created_by, edited_by, published_by }) =>
+    [created_by, edited_by, published_by].filter((id) => id !== null),
+  );
+  if (ids.length === 0) return {};
+  const people = await db.sql.selectFrom('users').select(['user_id', 'username']).where('user_id', 'in', ids).execute();
+  return Object.fromEntries(people.map(({ user_id, username }) => [user_id, username]));
 }
 
 /** True where the column holds the text, whatever its case. */

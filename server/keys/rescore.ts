@@ -11,6 +11,7 @@ import { listFor, type Scorer, scorer } from '../../shared/scoring/score.ts';
 import { type Detector, detector, type KeyList, listsOf, type Suspicion } from '../../shared/scoring/wrong-key.ts';
 import type { Database, MarksTable, ResultsTable, Tx } from '../adapters/database.ts';
 import { audit } from '../audit.ts';
+import { isByHand } from '../batches/grouping.ts';
 import { hasEnded } from '../batches/life.ts';
 import { scopeOf, tellBatch, tellChanges } from '../changes.ts';
 import { correctionsOf } from '../corrections/read.ts';
@@ -100,6 +101,8 @@ export interface GroupToScore {
 }
 export interface SheetToScore {
   sheet_id: number;
+  /** the sheet it is, as it was read */
+  template_id: string | null;
   group_index: number | null;
   task_id: string | null;
   /** as read, with people's decisions over it */
@@ -119,20 +122,42 @@ export interface StoredSuspicion {
   message: string;
 }
 
-/** Everything that scoring a batch needs besides its sheets. */
-export interface Keyring {
+/** What scoring a sheet needs besides the sheet. */
+interface Ring {
   keys: Map<string, KeyVersion | null>;
+  /** the template each task's sheets are printed from */
+  templates: Map<string, string>;
+}
+/** What scoring a whole batch needs besides its sheets: the detector compares with other keys too. */
+export interface Keyring extends Ring {
   alternatives: KeyVersion[];
 }
-export async function keyring(db: Reader, taskIds: readonly string[]): Promise<Keyring> {
-  return { keys: await keysOf(db, taskIds), alternatives: await alternativesOf(db, taskIds) };
+export const keyring = async (db: Reader, taskIds: readonly string[]): Promise<Keyring> => ({
+  ...(await ringOf(db, taskIds)),
+  alternatives: await alternativesOf(db, taskIds),
+});
+async function ringOf(db: Reader, taskIds: readonly string[]): Promise<Ring> {
+  const tasks = taskIds.length
+    ? await db.selectFrom('tasks').select(['task_id', 'template_id']).where('task_id', 'in', taskIds).execute()
+    : [];
+  return {
+    keys: await keysOf(db, taskIds),
+    templates: new Map(tasks.map(({ task_id, template_id }) => [task_id, template_id])),
+  };
 }
+
+/** A sheet whose own QR code, or whose bubbles, say that it is another than its task's: no key of that task is for it. */
+const isOfOtherTemplate = ({ task_id, template_id }: SheetToScore, { templates }: Ring): boolean => {
+  const expected = task_id === null ? undefined : templates.get(task_id);
+  return expected !== undefined && template_id !== null && expected !== template_id;
+};
 
 /** The detector over a batch's sheets, and which list scores each of them. */
 export async function detectIn(
   sheets: readonly SheetToScore[],
-  { keys, alternatives }: Keyring,
+  ring: Keyring,
 ): Promise<{ judging: Detector; lists: (KeyList & { key: KeyVersion; variant: string })[] }> {
+  const { keys, alternatives } = ring;
   const all = new Map<string, KeyVersion>();
   for (const key of [...keys.values(), ...alternatives]) if (key) all.set(nameOfKey(key), key);
   const lists = [...all.values()].flatMap((key) =>
@@ -148,7 +173,7 @@ export async function detectIn(
   for (const [i, sheet] of sheets.entries()) {
     if (i % SHEETS_A_TURN === 0) await nextTurn();
     if (sheet.void) continue;
-    const key = sheet.task_id === null ? null : (keys.get(sheet.task_id) ?? null);
+    const key = sheet.task_id === null || isOfOtherTemplate(sheet, ring) ? null : (keys.get(sheet.task_id) ?? null);
     const { list } = listFor(key?.content ?? null, sheet.marks.variant);
     const at = key && list !== null ? (index.get(`${nameOfKey(key)} ${list}`) ?? -1) : -1;
     judging.add({ id: sheet.sheet_id, group: sheet.group_index ?? -1, list: at, values: sheet.marks.values });
@@ -190,13 +215,13 @@ export async function scoreBatch(
 }
 
 /** Scores sheet after sheet, each by its task's key. */
-function scoring({
-  keys,
-}: Pick<Keyring, 'keys'>): (sheet: SheetToScore, held: boolean) => ScoredBatch['results'][number] {
+function scoring(ring: Ring): (sheet: SheetToScore, held: boolean) => ScoredBatch['results'][number] {
   const scorers = new Map<KeyVersion | null, Scorer>();
-  return ({ sheet_id, task_id, marks, void: isVoid }, held) => {
-    const known_task = task_id !== null && keys.has(task_id);
-    const key = (task_id !== null && keys.get(task_id)) || null;
+  return (sheet, held) => {
+    const { sheet_id, task_id, marks } = sheet;
+    const other_template = isOfOtherTemplate(sheet, ring);
+    const known_task = task_id !== null && ring.keys.has(task_id);
+    const key = (!other_template && task_id !== null && ring.keys.get(task_id)) || null;
     let by = scorers.get(key);
     if (!by) {
       by = scorer(key?.content ?? null);
@@ -207,7 +232,7 @@ function scoring({
       task_id,
       key_id: key?.key_id ?? null,
       key_version: key?.version ?? null,
-      ...resultOf(by.score(marks), { held, known_task }, isVoid),
+      ...resultOf(by.score(marks), { held, known_task, other_template }, sheet.void),
     };
   };
 }
@@ -242,7 +267,8 @@ export async function sheetsToScore(
       .selectFrom('marks')
       .innerJoin('pages', 'pages.sheet_id', 'marks.sheet_id')
       .selectAll('marks')
-      .select(['group_index', 'task_id'])
+      .innerJoin('readings', 'readings.sheet_id', 'marks.sheet_id')
+      .select(['group_index', 'task_id', 'template_id'])
       .where('marks.sheet_id', '>', after)
       .where('marks.sheet_id', '<', (batch.batch_no + 1) * 1_000_000)
       .where('kind', '=', 'sheet');
@@ -251,10 +277,10 @@ export async function sheetsToScore(
     const last = rows.at(-1);
     if (!last) break;
     after = last.sheet_id;
-    for (const { group_index, task_id, ...row } of rows) {
+    for (const { group_index, task_id, template_id, ...row } of rows) {
       const { sheet_id } = row;
       const { marks, void: isVoid } = applyCorrections(readFromRow(row), corrections.get(sheet_id) ?? []);
-      sheets.push({ sheet_id, group_index, task_id, marks, void: isVoid });
+      sheets.push({ sheet_id, template_id, group_index, task_id, marks, void: isVoid });
     }
     await nextTurn();
   }
@@ -328,7 +354,7 @@ export async function replaceResults(
     const suspicion = suspicions.get(group_index);
     const open = task_id !== null && !known.keys.has(task_id) ? 'no-task' : 'ok';
     // What is held for its cover stays so; all else follows from task and key.
-    const next = ['no-cover', 'unreadable-cover'].includes(state) ? state : suspicion ? 'suspect-key' : open;
+    const next = isByHand(state) ? state : suspicion ? 'suspect-key' : open;
     const text = suspicion ? JSON.stringify(suspicion) : null;
     const done = await tx
       .updateTable('sheet_groups')
@@ -376,9 +402,9 @@ export async function rescoreSheets(
 ): Promise<number> {
   const { batch_id } = batch;
   const { sheets } = await sheetsToScore(tx, batch, only);
-  const keys = await keysOf(tx, [...new Set(sheets.flatMap(({ task_id }) => task_id ?? []))]);
+  const ring = await ringOf(tx, [...new Set(sheets.flatMap(({ task_id }) => task_id ?? []))]);
   const suspected = await suspicionsOf(tx, batch_id);
-  const score = scoring({ keys });
+  const score = scoring(ring);
   const before = await tx
     .selectFrom('results')
     .select('doubtful')

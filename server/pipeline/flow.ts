@@ -7,6 +7,7 @@ import { type Job, type Queue, UnrecoverableError } from 'bullmq';
 import type { Stage } from '../../shared/protocol/stage.ts';
 import type { BatchesTable, Database } from '../adapters/database.ts';
 import { failBatch } from '../batches/fail.ts';
+import { HELD } from '../batches/grouping.ts';
 import { ACTIVE, isActive, move } from '../batches/life.ts';
 import { append, progressData } from '../progress/log.ts';
 import { extract } from './extract.ts';
@@ -14,7 +15,7 @@ import { organize } from './organize.ts';
 import { learnAndRelease } from './pages.ts';
 import { dealPages, readPages } from './read-pages.ts';
 import { cleanUp, collect, load, writeCsv } from './results.ts';
-import type { Outcome, Step, StepDeps } from './steps.ts';
+import { counted, type Outcome, type Step, type StepDeps } from './steps.ts';
 
 /**
  *   uploading ─▶ extracting ─▶ organizing_qr ────▶ collecting_results ─▶ generating_csv ─▶ loading_database ─▶ cleanup ─▶ completed
@@ -136,7 +137,7 @@ async function complete(batchId: string, { db, announce }: StepDeps): Promise<vo
       .selectFrom('sheet_groups')
       .select('group_index')
       .where('batch_id', '=', batchId)
-      .where('state', 'in', ['no-cover', 'unreadable-cover'])
+      .where('state', 'in', [...HELD])
       .execute();
     const at = Date.now();
     const status = batch.failed_sheets > 0 || held.length > 0 ? 'completed_with_errors' : 'completed';
@@ -150,7 +151,7 @@ async function complete(batchId: string, { db, announce }: StepDeps): Promise<vo
     const message =
       status === 'completed'
         ? 'Batch completed successfully'
-        : `Batch completed: ${batch.failed_sheets} of ${sheets} sheets failed, ${held.length} groups held for a person`;
+        : `Batch completed: ${batch.failed_sheets} of ${counted(sheets, 'sheet')} failed, ${counted(held.length, 'group')} held for a person`;
     const data = await progressData(tx, batchId, { stage: 'completed', message, percentage: 100 }, at);
     return append(
       tx,
@@ -183,7 +184,8 @@ export function createHandlers(deps: StepDeps, queues: Queues) {
       try {
         await walk(batch_id, deps, queues);
       } catch (error) {
-        if (job.attemptsMade + 1 < (job.opts.attempts ?? 1)) throw error;
+        // Without a database nothing is known of the batch, least of all that it has failed.
+        if (job.attemptsMade + 1 < (job.opts.attempts ?? 1) || deps.db.isAway(error)) throw error;
         await fail(batch_id, `it stopped in a step that failed ${JOB.attempts} times: ${String(error)}`, deps);
         throw new UnrecoverableError(String(error));
       }

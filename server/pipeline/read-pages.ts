@@ -12,7 +12,7 @@ import type { Template } from '../../shared/template/template.ts';
 import type { PagesTable, Tx } from '../adapters/database.ts';
 import { isActive } from '../batches/life.ts';
 import { append, iso, type Logged, progressData } from '../progress/log.ts';
-import { readEntry } from '../uploads/zip.ts';
+import { type EntryBytes, readEntry } from '../uploads/zip.ts';
 import type { StepDeps } from './steps.ts';
 
 /** Pages committed together: less than a quarter of a second's work, so that watchers see them come. */
@@ -31,7 +31,7 @@ export function dealPages(total: number): { first: number; count: number }[] {
 
 type Told =
   | { page: PagesTable; ok: true; reading: Reading; sha256: string; at: number; durationMs: number }
-  | { page: PagesTable; ok: false; reason: string; at: number; durationMs: number };
+  | { page: PagesTable; ok: false; reason: string; kind: 'damaged-sheet' | null; at: number; durationMs: number };
 
 /** Reads the pages `first` … `first + count − 1` that are not done yet. Resolves with whether the whole batch is read. */
 export async function readPages(
@@ -60,10 +60,16 @@ export async function readPages(
   const templates = await deps.templates();
   const file = await blobs.open(upload.upload_id, 'read');
   try {
+    // the pages of one file follow one another
+    let last: { offset: number; entry: Promise<EntryBytes> } | null = null;
     const load = async (page: PagesTable): Promise<Loaded> => {
-      const entry = await readEntry(file, { ...page, offset: page.file_offset, compressedSize: page.compressed_size });
+      const again = page.part !== null && last?.offset === page.file_offset ? last.entry : null;
+      const reading =
+        again ?? readEntry(file, { ...page, offset: page.file_offset, compressedSize: page.compressed_size });
+      last = page.part === null ? null : { offset: page.file_offset, entry: reading };
+      const entry = await reading;
       if (!entry.ok) return entry;
-      const decoded = await deps.decode(entry.bytes);
+      const decoded = await deps.decode(entry.bytes, page.part ?? undefined);
       return decoded.ok ? { ...decoded, sha256: createHash('sha256').update(entry.bytes).digest('hex') } : decoded;
     };
     const left = [...pages];
@@ -109,9 +115,13 @@ type Loaded = { ok: true; image: Parameters<typeof readPage>[0]; sha256: string 
 
 function tellPage(page: PagesTable, loaded: Loaded, templates: readonly Template[], started: number): Told {
   const done = () => ({ at: Date.now(), durationMs: Math.max(1, Math.round(performance.now() - started)) });
-  if (!loaded.ok) return { page, ok: false, reason: `${page.name}: ${loaded.reason}`, ...done() };
+  if (!loaded.ok) return { page, ok: false, reason: `${page.name}: ${loaded.reason}`, kind: null, ...done() };
   const reading = readPage(loaded.image, templates);
-  if (reading.kind === 'foreign') return { page, ok: false, reason: `${page.name}: ${reading.reason}`, ...done() };
+  if (reading.kind === 'foreign') {
+    // A page full of bubbles was no cover; any other may have been one.
+    const kind = reading.looks_like === 'sheet' ? 'damaged-sheet' : null;
+    return { page, ok: false, reason: `${page.name}: ${reading.reason}`, kind, ...done() };
+  }
   return { page, ok: true, reading, sha256: loaded.sha256, ...done() };
 }
 
@@ -138,7 +148,7 @@ async function commit(
       changed.push({
         ...page,
         state: one.ok ? 'done' : 'failed',
-        kind: one.ok ? one.reading.kind : null,
+        kind: one.ok ? one.reading.kind : one.kind,
         finished_at: one.at,
         duration_ms: one.durationMs,
         error_message: one.ok ? null : one.reason,
@@ -160,7 +170,7 @@ async function commit(
         changed.push({ ...page, attempts, state: 'failed', error_message: reason, finished_at: now });
         count.done++;
         count.failed++;
-        events.push(itemEvent({ page, ok: false, reason, at: now, durationMs: 0 }));
+        events.push(itemEvent({ page, ok: false, reason, kind: null, at: now, durationMs: 0 }));
         continue;
       }
       const claimed = { ...page, attempts, state: 'reading', started_at: now };

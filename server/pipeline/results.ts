@@ -7,6 +7,7 @@ import { createWriteStream } from 'node:fs';
 import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { finished } from 'node:stream/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Reading } from '../../shared/protocol/reading.ts';
 import type { Stage } from '../../shared/protocol/stage.ts';
 import { marksOf, questionOf } from '../../shared/scoring/marks.ts';
@@ -88,29 +89,31 @@ export const collect: Step = async (batch, deps) => {
   return 'done';
 };
 
-const SHEETS_AT_ONCE = 250;
+/** Few, so that their readings, ten kilobytes of JSON each, die young. */
+const SHEETS_AT_ONCE = 50;
 const SUSPICIONS = 'suspicions.json';
 
-async function writeFiles(batch: BatchesTable, deps: StepDeps): Promise<{ sheets: number; answers: number }> {
-  const { db, workFolder } = deps;
-  const folder = path.join(workFolder, batch.batch_id);
-  await mkdir(folder, { recursive: true });
-  // Written under another name first: a file with the right name is a whole one.
-  const part = (name: string) => path.join(folder, `${name}.${process.pid}.part`);
-  const results = createWriteStream(part('results.csv'));
-  const answers = createWriteStream(part('answers.csv'));
-  const put = async (stream: typeof results, text: string) => {
-    if (!stream.write(text)) await once(stream, 'drain');
-  };
+type Put = (text: string) => Promise<void>;
+
+/** Every sheet's result, and what the wrong-key detector found. What scoring needs of the whole batch at once is let go of
+ *  when this returns. */
+async function writeResults(batch: BatchesTable, { db }: StepDeps, put: Put): Promise<[number, StoredSuspicion][]> {
   const { sheets, groups } = await sheetsToScore(db.sql, batch);
   const ring = await keyring(db.sql, [...new Set(groups.flatMap((group) => group.task_id ?? []))]);
-  const scored = await scoreBatch(sheets, groups, ring);
-  for (let from = 0; from < scored.results.length; from += SHEETS_AT_ONCE) {
-    const some = scored.results.slice(from, from + SHEETS_AT_ONCE);
-    const rows = some.map((result) => ({ batch_id: batch.batch_id, ...result }));
-    await put(results, rows.map((row) => csvLine(RESULT_COLUMNS.map((column) => row[column]))).join(''));
+  const { results, suspicions } = await scoreBatch(sheets, groups, ring);
+  for (let from = 0; from < results.length; from += SHEETS_AT_ONCE) {
+    const rows = results
+      .slice(from, from + SHEETS_AT_ONCE)
+      .map((result) => ({ batch_id: batch.batch_id, ...result }))
+      .map((row) => csvLine(RESULT_COLUMNS.map((column) => row[column])));
+    await put(rows.join(''));
   }
-  const count = { sheets: scored.results.length, answers: 0 };
+  return [...suspicions];
+}
+
+/** Every answer, from the readings; returns how many there are, and of how many sheets. */
+async function writeAnswers(batch: BatchesTable, { db }: StepDeps, put: Put) {
+  const count = { sheets: 0, answers: 0 };
   for (let after = -1; ; ) {
     const rows = await db.sql
       .selectFrom('pages')
@@ -123,12 +126,13 @@ async function writeFiles(batch: BatchesTable, deps: StepDeps): Promise<{ sheets
       .limit(SHEETS_AT_ONCE)
       .execute();
     const last = rows.at(-1);
-    if (!last) break;
+    if (!last) return count;
     after = last.page_index;
     let lines = '';
     for (const row of rows) {
       const reading = JSON.parse(row.content) as Reading;
       if (reading.kind !== 'sheet') continue;
+      count.sheets++;
       const { values } = marksOf(reading);
       for (const { label, confidence, flags } of reading.fields) {
         const question = questionOf(label);
@@ -138,14 +142,29 @@ async function writeFiles(batch: BatchesTable, deps: StepDeps): Promise<{ sheets
         count.answers++;
       }
     }
-    await put(answers, lines);
+    await put(lines);
+    // A long batch would otherwise keep this process from everything else.
+    await nextTurn();
   }
-  const suspicions: [number, StoredSuspicion][] = [...scored.suspicions];
-  await writeFile(part(SUSPICIONS), JSON.stringify(suspicions));
-  for (const stream of [results, answers]) {
+}
+
+async function writeFiles(batch: BatchesTable, deps: StepDeps): Promise<{ sheets: number; answers: number }> {
+  const folder = path.join(deps.workFolder, batch.batch_id);
+  await mkdir(folder, { recursive: true });
+  // Written under another name first: a file with the right name is a whole one.
+  const part = (name: string) => path.join(folder, `${name}.${process.pid}.part`);
+  const whole = async <T>(name: string, write: (put: Put) => Promise<T>): Promise<T> => {
+    const stream = createWriteStream(part(name));
+    const done = await write(async (text) => {
+      if (!stream.write(text)) await once(stream, 'drain');
+    });
     stream.end();
     await finished(stream);
-  }
+    return done;
+  };
+  const suspicions = await whole('results.csv', (put) => writeResults(batch, deps, put));
+  await writeFile(part(SUSPICIONS), JSON.stringify(suspicions));
+  const count = await whole('answers.csv', (put) => writeAnswers(batch, deps, put));
   // The answers last: where they are, all is.
   for (const name of [SUSPICIONS, 'results.csv', 'answers.csv']) await rename(part(name), path.join(folder, name));
   return count;

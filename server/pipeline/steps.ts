@@ -14,10 +14,15 @@ export interface StepDeps {
   announce: Announce;
   /** folder for a batch's passing files, the same for every process */
   workFolder: string;
-  decode: (bytes: Buffer) => Promise<Decoded>;
+  /** @param page of a file of several, from 0; such a file is refused without it */
+  decode: (bytes: Buffer, page?: number) => Promise<Decoded>;
+  countPages: (bytes: Buffer) => Promise<{ ok: true; pages: number } | { ok: false; reason: string }>;
   /** the newest version of every template */
   templates: () => Promise<readonly Template[]>;
 }
+
+/** `1 sheet`, `2 sheets` */
+export const counted = (n: number, what: string): string => `${n} ${n === 1 ? what : `${what}s`}`;
 
 /** done: go on; waiting: something else will wake the batch; failed: it ends, with this reason. */
 export type Outcome = 'done' | 'waiting' | { failed: string };

@@ -8,10 +8,10 @@ import type { PullAnswer, SheetLine, SyncedKey, SyncedTemplate } from '../../sha
 import type { BatchesTable, Database } from '../adapters/database.ts';
 import { readsKeys, visible, visibleKey, visibleTask } from '../auth/access.ts';
 import type { User } from '../auth/sessions.ts';
-import { batchRow, findVisible, groupRow } from '../batches/queries.ts';
+import { batchRow, findVisible, listGroups } from '../batches/queries.ts';
 import { ALL, MOST_CHANGES, OFFICE } from '../changes.ts';
 import { correctionsOf } from '../corrections/read.ts';
-import { answerOfKey } from '../keys/keys.ts';
+import { answerOfKey, namesIn } from '../keys/keys.ts';
 import { suspicionsOf } from '../keys/rescore.ts';
 import { answerOfTask } from '../keys/tasks.ts';
 
@@ -187,11 +187,13 @@ function office(db: Database, user: User, epoch: string): Source {
       .where('key_id', 'in', named)
       .groupBy('key_id')
       .execute();
+    const names = await namesIn(db, rows);
     return named.map((key_id) => ({
       id: key_id,
       row: {
         key_id,
         versions: versions.get(key_id) ?? [],
+        names,
         tasks: Number(used.find((one) => one.key_id === key_id)?.n ?? 0),
       },
     }));
@@ -244,12 +246,8 @@ function office(db: Database, user: User, epoch: string): Source {
 // ---- one batch -----------------------------------------------------------------------------------------------------
 
 function batchSource(db: Database, batch: BatchesTable, epoch: string): Source {
-  const { batch_id, batch_no } = batch;
-  const groups = async (ids?: readonly number[]) => {
-    let query = db.sql.selectFrom('sheet_groups').selectAll().where('batch_id', '=', batch_id);
-    if (ids) query = query.where('group_index', 'in', [...ids]);
-    return (await query.orderBy('group_index').execute()).map((row) => groupRow(batch, row));
-  };
+  const { batch_no } = batch;
+  const groups = (ids?: readonly number[]) => listGroups(db, batch, ids);
   return {
     epoch,
     async part(place) {

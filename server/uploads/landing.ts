@@ -200,7 +200,8 @@ async function receive(
   let syncing: Promise<void> | null = null;
   let syncFailed: Error | null = null;
 
-  const whatHasLanded = async (): Promise<void> => {
+  /** Looks after what has landed. Returns what to wait for, if anything: this is asked for every piece of the body. */
+  const minded = (): Promise<void> | undefined => {
     const landed = offset + range.written;
     if (syncFailed) throw syncFailed;
     if (syncing === null && landed - synced >= SYNC_BYTES) {
@@ -218,8 +219,9 @@ async function receive(
     const at = performance.now();
     if (landed - kept.landed >= KEEP_BYTES && at - kept.at >= KEEP_MS && landed < length) {
       kept = { landed, at };
-      await keep(landed);
+      return keep(landed);
     }
+    return undefined;
   };
   const needLease = (): void => {
     if (lease.valid()) return;
@@ -240,8 +242,10 @@ async function receive(
         );
       }
       needLease();
-      await range.push(piece);
-      await whatHasLanded();
+      const room = range.push(piece);
+      if (room !== undefined) await room;
+      const kept = minded();
+      if (kept !== undefined) await kept;
     }
     needLease();
     await range.flush();

@@ -1,7 +1,14 @@
 // The ledger of uploads: which chunks are on the server's disk, hashed and synced. It is the truth that every sender
 // asks before it sends.
 import type { UploadType } from '../../shared/protocol/upload.ts';
-import { CHUNK_SIZE, chunkCount, chunkLength, LARGEST_FILE, type UploadAnswer } from '../../shared/protocol/upload.ts';
+import {
+  CHUNK_SIZE,
+  chunkCount,
+  chunkLength,
+  LARGEST_FILE,
+  type PageCorrection,
+  type UploadAnswer,
+} from '../../shared/protocol/upload.ts';
 import type { Database, Tx, UploadsTable } from '../adapters/database.ts';
 import { sha256, type User } from '../auth/sessions.ts';
 import { tellBatch } from '../changes.ts';
@@ -24,6 +31,8 @@ export interface NewUpload {
   chunk_size: number;
   task_id: string | null;
   files: { name: string; size: number }[] | null;
+  /** what a person said of its groups, looking into it before it was sent */
+  grouping?: PageCorrection[] | undefined;
 }
 
 /** Tells what is wrong with an upload before a byte of it has come. */
@@ -114,6 +123,21 @@ export async function insertUpload(
       last_byte_at: null,
     })
     .execute();
+  // The last word on a page counts; a key holds one.
+  const said = new Map((upload.grouping ?? []).map((word) => [word.page_index, word]));
+  await db.upsert(
+    tx,
+    'settlements',
+    [...said.values()].map((word) => ({
+      batch_id: ids.batch_id,
+      first_page: word.page_index,
+      what: word.what,
+      task_id: word.what === 'task' ? word.task_id : null,
+      user_id: user.user_id,
+      page_name: word.name,
+      settled_at: now,
+    })),
+  );
   await tellBatch(tx, ids.batch_id);
 }
 

@@ -146,7 +146,11 @@ export async function openUpload(
         ...by(user),
         action: 'upload.open',
         subject: `batch:${batch_id}`,
-        after: { name: upload.name, size: upload.size },
+        after: {
+          name: upload.name,
+          size: upload.size,
+          ...(upload.grouping?.length ? { grouping: upload.grouping } : {}),
+        },
       });
     });
   } catch (error) {

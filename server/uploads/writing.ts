@@ -23,7 +23,7 @@ export interface RangeWriter {
  *  gigabyte, for a megabyte). */
 const BLOCK_BYTES = 2 ** 18;
 /** Half of them fill while the other half is written. */
-const BLOCKS = 8;
+const BLOCKS = 16;
 const BLOCKS_AT_ONCE = BLOCKS / 2;
 /** On a slow line a full block does not wait longer than this for others. */
 const SLOW_MS = 200;
@@ -170,8 +170,10 @@ export function writeRange(fd: number, start: number, position: number): RangeWr
   const thread = leastBusy();
   thread.load += 1;
   let memory: SharedArrayBuffer | undefined;
+  let views: Buffer[] = [];
   const begin = (): SharedArrayBuffer => {
     const mine = idleMemory.pop() ?? new SharedArrayBuffer(BLOCKS * BLOCK_BYTES);
+    views = Array.from({ length: BLOCKS }, (_, i) => Buffer.from(mine, i * BLOCK_BYTES, BLOCK_BYTES));
     thread.tell({ id, kind: 'begin', fd, memory: mine, hashed: start, position });
     return mine;
   };
@@ -225,7 +227,7 @@ export function writeRange(fd: number, start: number, position: number): RangeWr
         block = next;
         filled = 0;
       }
-      const copied = piece.copy(new Uint8Array(memory, block * BLOCK_BYTES, BLOCK_BYTES), filled, taken);
+      const copied = piece.copy(views[block] as Buffer, filled, taken);
       filled += copied;
       taken += copied;
       if (filled < BLOCK_BYTES) continue;

@@ -3,6 +3,7 @@
 import { promisify } from 'node:util';
 import { crc32, inflateRaw } from 'node:zlib';
 import yauzl from 'yauzl';
+import { isScanName } from '../../shared/scan-names.ts';
 import type { BlobFile } from './blobs.ts';
 import { type LandedBytes, NotLanded } from './landed.ts';
 
@@ -34,9 +35,6 @@ export const REFUSED = {
 } as const;
 const [ENCRYPTED, OVERLAPPING, LINK, BOMB] = [0x10001, 0x10002, 0x10003, 0x10004];
 
-const IMAGE = /\.(jpe?g|png|tiff?|webp|pdf)$/i;
-/** What Finder and Explorer leave beside the scans. */
-const LITTER = /(^|\/)(__MACOSX\/|\._|\.DS_Store$|Thumbs\.db$)/;
 /** Ids are batch number × 1,000,000 + page. */
 export const MOST_PAGES = 1_000_000;
 /** Ten gigabytes of scans of 50 kB. A directory is kept in memory while it is read, 600 bytes an entry. */
@@ -163,7 +161,7 @@ export async function readDirectory(bytes: LandedBytes): Promise<ZipDirectory> {
       const name = yauzl.getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, false);
       const offset = base + entry.relativeOffsetOfLocalHeader;
       starts.push(offset);
-      if (name.endsWith('/') || LITTER.test(name) || !IMAGE.test(name)) {
+      if (!isScanName(name)) {
         others += name.endsWith('/') ? 0 : 1;
         continue;
       }

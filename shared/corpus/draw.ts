@@ -1,7 +1,7 @@
 // Draws filled sheets and covers with known content, through the same geometry that the reader uses.
 import type { GrayImage } from '../omr/image.ts';
 import { COVER } from '../template/built-in.ts';
-import { layOut } from '../template/geometry.ts';
+import { layOut, optionsOf } from '../template/geometry.ts';
 import { printed } from '../template/print.ts';
 import { coverQr, sheetQr } from '../template/qr-text.ts';
 import type { Template } from '../template/template.ts';
@@ -51,7 +51,7 @@ export const drawSheet = (template: Template, content: SheetContent, dpi: number
     const value = markedIn(field.label, content);
     field.groups.forEach((first, group) => {
       const marked = field.type === 'grid' ? [value[group] ?? '_'] : value.split('|');
-      field.options.forEach((option, i) => {
+      optionsOf(field, group).forEach((option, i) => {
         if (marked.includes(option)) fillBubble(image, layout.bubbles[first + i]!, dpi / 25.4, hand, random);
       });
     });

@@ -2,7 +2,7 @@
 import type { GrayImage } from '../omr/image.ts';
 import type { KeyContent } from '../protocol/key.ts';
 import { BUILT_IN } from '../template/built-in.ts';
-import { layOut } from '../template/geometry.ts';
+import { layOut, optionsOf } from '../template/geometry.ts';
 import type { Template } from '../template/template.ts';
 import { drawCover, drawSheet } from './draw.ts';
 import { type Random, seeded } from './random.ts';
@@ -102,10 +102,14 @@ const drawAnswers = (right: readonly string[], random: Random): string[] => {
 export const randomContent = (template: Template, seed: number): SheetTruth => {
   const random = seeded(seed);
   const truth: SheetTruth = { roll: '', variant: '', answers: [] };
-  for (const { label, type, groups, options } of layOut(template).fields) {
+  for (const field of layOut(template).fields) {
+    const { label, type, groups, options } = field;
     if (label === 'roll' && type === 'grid') truth.roll = groups.map(() => random.pick(options)).join('');
     else if (label === 'variant') truth.variant = random.pick(options);
-    else if (/^q\d+$/.test(label)) {
+    else if (type === 'grid' && /^q\d+$/.test(label)) {
+      const value = groups.map((_, i) => random.pick(optionsOf(field, i))).join('');
+      truth.answers[Number(label.slice(1)) - 1] = value;
+    } else if (/^q\d+$/.test(label)) {
       const value = random.chance(BLANK) ? '' : random.pick(options);
       const double = value !== '' && options.length > 1 && random.chance(DOUBLE);
       const marked = double ? [value, random.pick(options.filter((option) => option !== value))] : [value];

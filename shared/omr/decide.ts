@@ -1,7 +1,7 @@
 // From darkness to answers: one decision level for the page, then each field by its own bubbles. What falls between is
 // flagged for a person.
 import { FIELD_FLAGS, type FieldReading } from '../protocol/reading.ts';
-import type { LaidField } from '../template/geometry.ts';
+import { type LaidField, optionsOf } from '../template/geometry.ts';
 import { confidenceOf, markedAlone, markedBeside, UNSEEN_ERROR } from './confidence.ts';
 import { isOutside, isScribble, isTick, type Shape } from './shape.ts';
 
@@ -94,6 +94,9 @@ const ERASED_SHARE = 0.4;
 export const blankLevel = ({ spread, threshold }: PageLevels, print: keyof typeof SURE_BLANK): number =>
   Math.min(MOST_BLANK, Math.max(SURE_BLANK[print], (BLANK_GRAINS * spread) / threshold));
 
+/** Whatever the rules say, a likelier mistake than this goes to a person. */
+const DOUBT = 0.03;
+
 /** @param blankBelow as `blankLevel` gives it */
 export const decideGroup = (
   net: ArrayLike<number>,
@@ -112,6 +115,7 @@ export const decideGroup = (
   }
   const choice = bySeen(net, first, count, threshold, { top, second, best, blankBelow });
   if (look) for (const flag of flagsBy(look, choice.marked, first, count)) choice.flags.push(flag);
+  if (choice.error > DOUBT) choice.flags.push('doubtful');
   if (unseen) {
     choice.error = Math.max(choice.error, UNSEEN_ERROR);
     choice.flags.push('doubtful');
@@ -180,8 +184,8 @@ export const decideField = (
   blankBelow: number = SURE_BLANK.known,
   look: Look | null = null,
 ): FieldReading => {
-  const groups = field.groups.map((first) =>
-    decideGroup(net, first, field.options.length, threshold, blankBelow, look),
+  const groups = field.groups.map((first, i) =>
+    decideGroup(net, first, optionsOf(field, i).length, threshold, blankBelow, look),
   );
   const confidence = confidenceOf(groups.reduce((sum, { error }) => sum + error, 0));
   const { label } = field;
@@ -189,8 +193,8 @@ export const decideField = (
     const [only] = groups as [Choice];
     return { label, value: only.marked.map((i) => field.options[i]!).join('|'), confidence, flags: only.flags };
   }
-  const characters = groups.map(({ marked }) =>
-    marked.length === 0 ? '_' : marked.length > 1 ? '?' : field.options[marked[0]!]!,
+  const characters = groups.map(({ marked }, i) =>
+    marked.length === 0 ? '_' : marked.length > 1 ? '?' : optionsOf(field, i)[marked[0]!]!,
   );
   const blank = groups.every(({ marked }) => marked.length === 0);
   const flags = FIELD_FLAGS.filter((flag) => {

@@ -15,8 +15,9 @@ export interface Mark extends Point {
 /** Four squares as they lie in the raster, clockwise from its top left. */
 export type Corners = readonly [Mark, Mark, Mark, Mark];
 
-/** Corner squares are looked for this far in from the raster's edges: covers 10° of skew and a margin around. */
-const ZONE = 0.3;
+/** Corner squares are looked for this far in from the raster's edges: first where they are on a page that fills it, up to 4°
+ *  askew, then where 10° and a margin around put them. */
+export const ZONES = [0.16, 0.3] as const;
 /** A 6 mm square is 2.0 % of an A4 page's long side; these allow pages that fill 55 to 120 % of the raster. */
 const SMALLEST = 0.55;
 const LARGEST = 1.7;
@@ -26,11 +27,16 @@ const SMALLEST_SQUARE = 8;
 const MOST_CANDIDATES = 6;
 
 /** The best four squares, one in each corner of the raster; null when no four lie as the template says. */
-export const findCorners = (frame: Frame, paper: Paper, template: SheafTemplate): Corners | null => {
+export const findCorners = (
+  frame: Frame,
+  paper: Paper,
+  template: SheafTemplate,
+  zone: (typeof ZONES)[number],
+): Corners | null => {
   const { size, centres } = template.fiducials;
   const expected = expectedSide(frame, template);
-  const zoneWidth = Math.floor(frame.width * ZONE);
-  const zoneHeight = Math.floor(frame.height * ZONE);
+  const zoneWidth = Math.floor(frame.width * zone);
+  const zoneHeight = Math.floor(frame.height * zone);
   const right = frame.width - zoneWidth;
   const low = frame.height - zoneHeight;
   const levels = inkLevels(paper);
@@ -41,8 +47,8 @@ export const findCorners = (frame: Frame, paper: Paper, template: SheafTemplate)
     [right, low],
     [0, low],
   ].map(([x, y]) => {
-    const zone = { x: x!, y: y!, width: zoneWidth, height: zoneHeight };
-    return squaresAmong(blobsIn(frame, levels, paper.columns, zone, least, most), frame, paper, expected).slice(
+    const corner = { x: x!, y: y!, width: zoneWidth, height: zoneHeight };
+    return squaresAmong(blobsIn(frame, levels, paper.columns, corner, least, most), frame, paper, expected).slice(
       0,
       MOST_CANDIDATES,
     );

@@ -88,6 +88,7 @@ export const findForm = (image: GrayImage, frame: Frame, paper: Paper, template:
     orientation: TURNS[best.guess.turn]!,
     toImage: best.toImage,
     missing: 0,
+    offs: [],
     belief: match,
     ticks: null,
     residual: local.residual,

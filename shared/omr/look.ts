@@ -6,31 +6,47 @@ import type { Pose } from './pose.ts';
 import { type Frame, inkLevels, type Paper, paperAt } from './threshold.ts';
 import { project } from './warp.ts';
 
-/** Rows looked at for streaks, how far beside a column the paper is compared, and how much darker a streak is. */
-const STREAK_ROWS = 96;
+/** Lines looked at for streaks, how far beside a point the paper is compared, and how much darker a streak is. */
+const STREAK_LINES = 96;
 const BESIDE = 5;
-const STREAK_DARKER = 0.07;
+const STREAK_DARKER = 0.07 * 255;
 /** A streak runs down the whole glass; frames of boxes end with the box, and above the first there is margin. */
 const STREAK_SHARE = 0.94;
+/** Every so many-th line is looked at first: on nearly all pages they show that there is no streak. */
+const FIRST_LINES = 12;
+/** What a streak must show on those lines at least: among few, one box that it crosses counts for much. */
+const FIRST_SHARE = 0.8;
 
-/** Whether a thin dark line runs down nearly the whole raster, as dirt on a scanner's glass draws it. */
-export const hasStreak = ({ width, height, data }: GrayImage): boolean => {
-  const counts = new Uint16Array(width);
-  // the scanner's lid may show above and below the page
-  const top = Math.floor(height * 0.03);
-  const step = Math.max(1, Math.floor((height - 2 * top) / STREAK_ROWS));
-  let rows = 0;
-  for (let y = top; y < height - top; y += step) {
-    rows++;
-    const row = y * width;
-    for (let x = BESIDE; x < width - BESIDE; x++) {
-      const value = data[row + x]!;
-      const least = value + STREAK_DARKER * 255;
-      if (data[row + x - BESIDE]! > least && data[row + x + BESIDE]! > least) counts[x] = counts[x]! + 1;
+/** Whether a thin dark line runs through nearly the whole raster, as dirt on a scanner's glass draws it: down, or across
+ *  when the page was turned after it was scanned. */
+export const hasStreak = ({ width, height, data }: GrayImage): boolean =>
+  runsAlong(data, width, height, 1, width) || runsAlong(data, height, width, width, 1);
+
+/**
+ * @param places where a streak may stand, `place` apart in memory
+ * @param length of a streak in pixels, `along` apart
+ */
+const runsAlong = (data: Uint8Array, places: number, length: number, place: number, along: number): boolean => {
+  const counts = new Uint16Array(places);
+  // the scanner's lid may show before and behind the page
+  const margin = Math.floor(length * 0.03);
+  const step = Math.max(1, Math.floor((length - 2 * margin) / STREAK_LINES));
+  let lines = 0;
+  for (let first = 0; first < FIRST_LINES; first++) {
+    for (let at = margin + first * step; at < length - margin; at += FIRST_LINES * step) {
+      lines++;
+      const line = at * along;
+      for (let p = BESIDE; p < places - BESIDE; p++) {
+        const here = line + p * place;
+        const least = data[here]! + STREAK_DARKER;
+        if (data[here - BESIDE * place]! > least && data[here + BESIDE * place]! > least) counts[p] = counts[p]! + 1;
+      }
     }
+    let most = 0;
+    for (let p = 0; p < places; p++) if (counts[p]! > most) most = counts[p]!;
+    if (most <= (first < FIRST_LINES - 1 ? FIRST_SHARE : STREAK_SHARE) * lines) return false;
   }
-  for (let x = 0; x < width; x++) if (counts[x]! > STREAK_SHARE * rows) return true;
-  return false;
+  return true;
 };
 
 /** Printed black this little darker than its paper leaves pencil nothing to be told by. */

@@ -2,10 +2,11 @@
 // ticks along the edges prove it and make the fit finer.
 import type { SheafTemplate } from '../template/built-in.ts';
 import type { Corners } from './fiducials.ts';
+import type { Off } from './flatten.ts';
 import { growStarts, type Start, wayOf } from './grow.ts';
 import type { GrayImage } from './image.ts';
 import { type Frame, type Paper, paperAt } from './threshold.ts';
-import { type Homography, homography, type Point, project } from './warp.ts';
+import { type Homography, homography, inverse, type Point, project } from './warp.ts';
 
 export interface Pose {
   /** degrees clockwise that the raster must be turned by to stand upright */
@@ -19,6 +20,8 @@ export interface Pose {
   ticks: number | null;
   /** how far ticks still lie from where they should, root mean square in millimetres */
   residual: number;
+  /** what each square and tick that was seen is still off by */
+  offs: readonly Off[];
 }
 
 const TURNS = [0, 270, 180, 90] as const;
@@ -81,7 +84,19 @@ const believable = (
   let squares = 0;
   for (const { dx, dy } of left) squares += dx * dx + dy * dy;
   const residual = left.length === 0 ? 0 : Math.sqrt(squares / left.length);
-  return [{ orientation, toImage, missing, belief: agreeing / 4 + (ticks ?? NO_TICKS), ticks, residual }];
+  const offs = [...left.map(({ at, dx, dy }) => ({ ...at, dx, dy })), ...squaresOff(toImage, start, template)];
+  return [{ orientation, toImage, missing, belief: agreeing / 4 + (ticks ?? NO_TICKS), ticks, residual, offs }];
+};
+
+const squaresOff = (toImage: Homography, { squares }: Start, template: SheafTemplate): Off[] => {
+  const back = inverse(toImage);
+  if (!back) return [];
+  return template.fiducials.centres.flatMap(([x, y], corner): Off[] => {
+    const square = squares[corner];
+    if (!square) return [];
+    const seen = project(back, square.x, square.y);
+    return [{ x, y, dx: seen.x - x, dy: seen.y - y }];
+  });
 };
 
 /** Corner squares are measured finer than ticks, and count for this many. */

@@ -16,6 +16,8 @@ export interface SeenQr {
   text: string | null;
   /** whether anything dark enough to be a code is in the zone */
   inked: boolean;
+  /** of a code that cannot be read: which of the likely texts it looks like; it may be another's that begins alike */
+  like: string | null;
 }
 
 /**
@@ -29,9 +31,9 @@ export const readQr = (
   zone: Template['qr'],
   likely: readonly string[] = [],
 ): SeenQr => {
-  if (!zone) return { text: null, inked: false };
+  if (!zone) return { text: null, inked: false, like: null };
   const known = recognise(image, paper, toImage, zone, likely);
-  if (known !== null) return { text: known, inked: true };
+  if (known.text !== null) return { text: known.text, inked: true, like: null };
   let inked = false;
   for (const side of SIDES) {
     const crop = cut(image, paper, toImage, zone, side);
@@ -39,9 +41,9 @@ export const readQr = (
     inked = crop.ink > 0.12;
     if (!inked) break;
     const text = decode(crop.rgba, side);
-    if (text !== null) return { text, inked };
+    if (text !== null) return { text, inked, like: null };
   }
-  return { text: null, inked };
+  return { text: null, inked: inked || known.like !== null, like: known.like };
 };
 
 interface Code {
@@ -74,35 +76,101 @@ const recognise = (
   toImage: Homography,
   zone: { x: number; y: number; size: number },
   likely: readonly string[],
-): string | null => {
-  const seen = new Map<number, Uint8Array>();
+): { text: string | null; like: string | null } => {
+  const seen = new Map<number, Float64Array>();
+  const alike: { text: string; likeness: number }[] = [];
   for (const text of likely) {
     const { size, modules } = codeOf(text);
-    let dark = seen.get(size);
-    if (!dark) {
-      dark = modulesAt(image, paper, toImage, zone, size);
-      seen.set(size, dark);
+    let bright = seen.get(size);
+    if (!bright) {
+      bright = modulesAt(image, paper, toImage, zone, size);
+      seen.set(size, bright);
     }
     let wrong = 0;
     const most = mendable(size);
-    for (let i = 0; i < modules.length && wrong <= most; i++) if (modules[i] !== dark[i]) wrong++;
-    if (wrong <= most) return text;
+    // what is off the raster is neither dark nor bright, and wrong
+    for (let i = 0; i < modules.length && wrong <= most; i++) {
+      if (!(modules[i] === 1 ? bright[i]! < DARK : bright[i]! >= DARK)) wrong++;
+    }
+    if (wrong <= most) return { text, like: null };
+    alike.push({ text, likeness: likenessOf(modules, bright, size) });
   }
-  return null;
+  alike.sort((a, b) => b.likeness - a.likeness);
+  const [best, second] = alike;
+  const clear = best && best.likeness >= LIKENESS && (!second || best.likeness - second.likeness >= LIKENESS_LEAD);
+  return { text: null, like: clear ? best.text : null };
 };
 
-/** Each module of a code of `size` modules a side that fills the zone: 1 for dark; 2 off the raster, which is neither. */
+/** Of the paper: a module darker than this is dark. */
+const DARK = 0.55;
+
+// A blurred or half hidden code cannot be decoded, but it can be told from the few others that it may be: its modules go with
+// those of one of them. Codes of other texts have nothing in common but the patterns that all codes have, which do not count.
+/** Correlation of brightness with the code's modules; of 100 modules at random it is 0 give or take 0.1. */
+const LIKENESS = 0.6;
+const LIKENESS_LEAD = 0.3;
+/** Share of a code's own modules that must be on the raster. */
+const FEWEST_SEEN = 0.35;
+
+const common = new Map<number, Uint8Array>();
+/** So many texts agree by chance in one module of 128 that is no pattern. */
+const SAMPLES = 8;
+
+/** 1 for the modules that all codes of a size have alike: finders, timing, alignment. */
+const commonModules = (size: number): Uint8Array => {
+  let found = common.get(size);
+  if (!found) {
+    const version = (size - 17) / 4;
+    const codes = Array.from({ length: SAMPLES }, (_, i) =>
+      encode(String.fromCharCode(65 + i, 97 + 3 * i, 48 + i), {
+        ecc: 'M',
+        border: 0,
+        minVersion: version,
+        maxVersion: version,
+      }),
+    );
+    found = Uint8Array.from(codes[0]!.data.flat(), (dark, i) => {
+      const [row, column] = [Math.floor(i / size), i % size];
+      return codes.every(({ data }) => data[row]![column] === dark) ? 1 : 0;
+    });
+    common.set(size, found);
+  }
+  return found;
+};
+
+const likenessOf = (modules: Uint8Array, bright: Float64Array, size: number): number => {
+  const patterns = commonModules(size);
+  let [own, n, sx, sy, sxx, syy, sxy] = [0, 0, 0, 0, 0, 0, 0];
+  for (let i = 0; i < modules.length; i++) {
+    if (patterns[i] === 1) continue;
+    own++;
+    const value = bright[i]!;
+    if (Number.isNaN(value)) continue;
+    const module = modules[i] === 1 ? 0 : 1;
+    n++;
+    sx += value;
+    sy += module;
+    sxx += value * value;
+    syy += module;
+    sxy += value * module;
+  }
+  if (n < FEWEST_SEEN * own) return 0;
+  const spread = (n * sxx - sx * sx) * (n * syy - sy * sy);
+  return spread > 0 ? (n * sxy - sx * sy) / Math.sqrt(spread) : 0;
+};
+
+/** How bright each module of a code of `size` modules a side that fills the zone is, of its paper; NaN off the raster. */
 const modulesAt = (
   { data, width, height }: GrayImage,
   paper: Paper,
   toImage: Homography,
   zone: { x: number; y: number; size: number },
   size: number,
-): Uint8Array => {
-  const dark = new Uint8Array(size * size);
+): Float64Array => {
+  const bright = new Float64Array(size * size);
   const step = zone.size / size;
   const middle = project(toImage, zone.x + zone.size / 2, zone.y + zone.size / 2);
-  const level = 5 * paperAt(paper, middle.x, middle.y) * 0.55;
+  const white = Math.max(1, 5 * paperAt(paper, middle.x, middle.y));
   const aside = step * 0.2;
   for (let row = 0; row < size; row++) {
     for (let column = 0; column < size; column++) {
@@ -118,10 +186,10 @@ const modulesAt = (
         const [ix, iy] = [Math.floor(at.x), Math.floor(at.y)];
         sum += ix < 0 || iy < 0 || ix >= width || iy >= height ? Number.NaN : data[iy * width + ix]!;
       }
-      dark[row * size + column] = sum < level ? 1 : sum >= level ? 0 : 2;
+      bright[row * size + column] = sum / white;
     }
   }
-  return dark;
+  return bright;
 };
 
 const cut = (

@@ -14,7 +14,7 @@ import type { GrayImage } from './image.ts';
 import { readPage } from './read-page.ts';
 
 // a page takes milliseconds, but whole tests draw and wear dozens
-vi.setConfig({ testTimeout: 30_000 });
+vi.setConfig({ testTimeout: 60_000 });
 
 const FORTY = builtIn('sheaf-40')!;
 const TURNS = [0, 90, 180, 270] as const;

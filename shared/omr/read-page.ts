@@ -2,14 +2,15 @@
 // Pure: the same raster gives the same reading everywhere, and no raster makes it throw.
 import type { FieldReading, Reading, SheetReading } from '../protocol/reading.ts';
 import { COVER, type SheafTemplate } from '../template/built-in.ts';
-import { layOut } from '../template/geometry.ts';
+import { type Bubble, layOut } from '../template/geometry.ts';
 import { parseQr, sheetQr } from '../template/qr-text.ts';
 import type { Template } from '../template/template.ts';
 import { toBase64 } from './base64.ts';
 import { glyphDarkness, measureBubbles, outlineMatch, wornDarkness } from './bubbles.ts';
 import { MISALIGNED_ERROR } from './confidence.ts';
 import { blankLevel, decideField, type Look, netDarkness, pageLevels } from './decide.ts';
-import { type Corners, findCorners } from './fiducials.ts';
+import { type Corners, findCorners, ZONES } from './fiducials.ts';
+import { flatten } from './flatten.ts';
 import { findForm } from './form.ts';
 import type { GrayImage } from './image.ts';
 import { hasStreak, isLowContrast, looksLikeSheet } from './look.ts';
@@ -17,6 +18,7 @@ import { findPoses, growPoses, type Pose, TIE } from './pose.ts';
 import { readQr, type SeenQr } from './qr.ts';
 import { shapeOf } from './shape.ts';
 import { type Frame, findPaper, inkShare, type Paper, shrink } from './threshold.ts';
+import type { Homography } from './warp.ts';
 
 /** Raised whenever the same raster may read differently: readings are kept beside it. */
 export const ENGINE_VERSION = 3;
@@ -27,10 +29,16 @@ const SMALLEST_SIDE = 100;
 const BLANK_INK = 0.0003;
 /** Bubbles narrower than this begin to be misread. */
 const LOW_RESOLUTION_PX = 12;
-/** More than this off at the ticks is a tenth of a bubble, from where errors grow. */
-const MISALIGNED = 0.1;
+/** More off than this share of a bubble at the ticks, and bubbles are looked for where the ticks say … */
+const FLAT = 0.03;
+/** … and more than this is beyond what ticks 34 mm apart can tell. */
+const MOST_BENT = 0.15;
+/** Parts of a page that does not lie flat, each of whose outlines must be there. */
+const PARTS = 40;
 /** Outlines fainter than this are not where the template says. */
 const WEAK_OUTLINES = 0.08;
+/** Share of the ticks from which on a page lies as they say. */
+const CLEAR_TICKS = 0.75;
 /** And here a group of bubbles is torn off or covered: there is paper, but no print on it. */
 const MISSING_OUTLINES = 0.04;
 /** The second best template may match this share of the best at most. */
@@ -93,28 +101,37 @@ const byFrame = (templates: readonly SheafTemplate[]): SheafTemplate[][] => {
  *  in their places. */
 const readMarked = (image: GrayImage, frame: Frame, paper: Paper, candidates: readonly Template[]): Reading | null => {
   const framed = byFrame(candidates.filter(isSheaf));
-  const cornersBy = new Map<string, Corners | null>();
-  const onFour = (template: SheafTemplate): Pose[] => {
-    const { squares } = frameKeys(template);
-    let corners = cornersBy.get(squares);
-    if (corners === undefined) {
-      corners = findCorners(frame, paper, template);
-      cornersBy.set(squares, corners);
-    }
-    return corners ? findPoses(image, paper, corners, template) : [];
+  const onFour = (zone: (typeof ZONES)[number]) => {
+    const cornersBy = new Map<string, Corners | null>();
+    return (template: SheafTemplate): Pose[] => {
+      const { squares } = frameKeys(template);
+      let corners = cornersBy.get(squares);
+      if (corners === undefined) {
+        corners = findCorners(frame, paper, template, zone);
+        cornersBy.set(squares, corners);
+      }
+      return corners ? findPoses(image, paper, corners, template) : [];
+    };
   };
-  for (const posesOf of [onFour, (template: SheafTemplate) => growPoses(image, frame, paper, template)]) {
+  const grown = (template: SheafTemplate): Pose[] => growPoses(image, frame, paper, template);
+  let weak: Found[] = [];
+  for (const posesOf of [...ZONES.map(onFour), grown]) {
     const found = framed.flatMap((templates) => {
       const poses = posesOf(templates[0]!);
       return templates.flatMap((template) => poses.map((pose): Found => ({ template, pose })));
     });
-    if (found.length === 0) continue;
     const best = found.reduce((most, { pose }) => Math.max(most, pose.belief), 0);
     const likely = found.filter(({ pose }) => pose.belief > best - TIE);
-    const covers = likely.filter(({ template }) => template.kind === 'cover');
-    return covers.length > 0 ? readCover(image, paper, covers) : readSheet(image, paper, likely, candidates);
+    // four blots may lie like corners by chance: few ticks go with them, and the page itself is tried for first
+    if (likely.some(({ pose }) => (pose.ticks ?? 1) >= CLEAR_TICKS)) return readAs(image, paper, likely, candidates);
+    if (weak.length === 0) weak = likely;
   }
-  return null;
+  return weak.length > 0 ? readAs(image, paper, weak, candidates) : null;
+};
+
+const readAs = (image: GrayImage, paper: Paper, likely: Found[], candidates: readonly Template[]): Reading => {
+  const covers = likely.filter(({ template }) => template.kind === 'cover');
+  return covers.length > 0 ? readCover(image, paper, covers) : readSheet(image, paper, likely, candidates);
 };
 
 /** Squares without a pose may be those of a page seen from behind: then it is read from behind, and says so. */
@@ -155,8 +172,10 @@ const readForm = (image: GrayImage, frame: Frame, paper: Paper, forms: readonly 
   const dark = measureBubbles(image, paper, pose.toImage, bubbles, { ...pose, outline: template.outline ?? 'ellipse' });
   const expected = glyphDarkness(dark, bubbles);
   const misaligned = !pose.upright || (template.fiducials.type !== 'marks' && pose.match === 0);
-  return toReading(image, template, pose, dark, expected, misaligned, { text: null, inked: false }, flags);
+  return toReading(image, template, pose, dark, expected, misaligned, NO_QR, flags);
 };
+
+const NO_QR: SeenQr = { text: null, inked: false, like: null };
 
 interface Found {
   template: Template;
@@ -178,8 +197,10 @@ const frameKeys = (template: SheafTemplate): { whole: string; squares: string } 
   return known;
 };
 
-/** The first QR code that can be read in the zone of any of these poses, and which pose it is. */
+/** The first QR code that can be read in the zone of any of these poses, or else one that looks like a likely one, and
+ *  which pose it is. */
 const readQrOf = (image: GrayImage, paper: Paper, likely: readonly Found[]): { qr: SeenQr; pose: Pose } => {
+  let alike: { qr: SeenQr; pose: Pose } | null = null;
   let inked = false;
   const tried: { zone: string; pose: Pose }[] = [];
   for (const { template, pose } of likely) {
@@ -188,9 +209,10 @@ const readQrOf = (image: GrayImage, paper: Paper, likely: readonly Found[]): { q
     tried.push({ zone, pose });
     const qr = readQr(image, paper, pose.toImage, template.qr, textsFor(likely));
     if (qr.text !== null) return { qr, pose };
+    if (qr.like !== null) alike ??= { qr, pose };
     inked ||= qr.inked;
   }
-  return { qr: { text: null, inked }, pose: likely[0]!.pose };
+  return alike ?? { qr: { ...NO_QR, inked }, pose: likely[0]!.pose };
 };
 
 /** What the codes of these templates say on their first page; covers all say something else. */
@@ -212,11 +234,21 @@ const readCover = (image: GrayImage, paper: Paper, covers: readonly Found[]): Re
 const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: readonly Template[]): Reading => {
   const flags: PageFlag[] = [];
   const { qr, pose: upright } = readQrOf(image, paper, likely);
-  const said = qr.text === null ? null : parseQr(qr.text);
+  const text = qr.text ?? qr.like;
+  const said = text === null ? null : parseQr(text);
   let chosen: Found | undefined;
   if (said?.kind === 'sheet') {
     const names = ({ id, version }: Template): boolean => id === said.template_id && version === said.version;
     chosen = likely.find(({ template, pose }) => pose === upright && names(template));
+    if (qr.text === null) {
+      flags.push('template-guessed', 'qr-unreadable');
+      if (!chosen || byOutlines(image, paper, [chosen]).length === 0) {
+        return foreign(
+          'its QR code cannot be read, and its bubbles are not those of the template it looks like',
+          'sheet',
+        );
+      }
+    }
     if (!chosen) {
       const known = candidates.some(names);
       const name = `${said.template_id} version ${said.version}`;
@@ -242,20 +274,33 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
   }
 
   const { template, pose } = chosen;
-  const { bubbles } = layOut(template);
-  const dark = measureBubbles(image, paper, pose.toImage, bubbles);
-  const misaligned =
-    pose.residual > MISALIGNED * smallestBubble(template) ||
-    (pose.ticks ?? 1) < 0.75 ||
-    outlineMatch(image, paper, pose.toImage, bubbles) < WEAK_OUTLINES;
-  if (isLowContrast(image, paper, pose, template.ticks)) flags.push('low-contrast');
   const { toImage } = pose;
+  const printed = layOut(template).bubbles;
+  const flat = pose.residual < FLAT * smallestBubble(template);
+  const bubbles = flat ? printed : (flatten(printed, pose.offs) ?? printed);
+  const dark = measureBubbles(image, paper, toImage, bubbles);
+  const misaligned =
+    (pose.ticks ?? 1) < CLEAR_TICKS ||
+    (flat
+      ? outlineMatch(image, paper, toImage, bubbles) < WEAK_OUTLINES
+      : pose.residual > MOST_BENT * smallestBubble(template) ||
+        weakestPart(image, paper, toImage, bubbles) < WEAK_OUTLINES);
+  if (isLowContrast(image, paper, pose, template.ticks)) flags.push('low-contrast');
   const look: Look = {
-    shape: (bubble) => shapeOf(image, paper, toImage, bubbles[bubble]!),
+    shape: (bubble) => shapeOf(image, paper, toImage, bubbles[bubble]!, dark[bubble]!),
     printed: (first, count) =>
       outlineMatch(image, paper, toImage, bubbles.slice(first, first + count)) > MISSING_OUTLINES,
   };
   return toReading(image, template, pose, dark, wornDarkness(template, dark), misaligned, qr, flags, look);
+};
+
+const weakestPart = (image: GrayImage, paper: Paper, toImage: Homography, bubbles: readonly Bubble[]): number => {
+  const size = Math.ceil(bubbles.length / PARTS);
+  let least = 1;
+  for (let first = 0; first < bubbles.length; first += size) {
+    least = Math.min(least, outlineMatch(image, paper, toImage, bubbles.slice(first, first + size)));
+  }
+  return least;
 };
 
 const smallestBubble = (template: Template): number =>

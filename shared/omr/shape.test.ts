@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { drawBlank } from '../corpus/draw.ts';
 import {
   CAREFUL,
@@ -18,6 +18,9 @@ import { type Bubble, layOut } from '../template/geometry.ts';
 import { sheetQr } from '../template/qr-text.ts';
 import type { GrayImage } from './image.ts';
 import { readPage } from './read-page.ts';
+
+// whole pages are drawn and worn, which takes a busy machine seconds
+vi.setConfig({ testTimeout: 60_000 });
 
 const SHEET = builtIn('sheaf-150')!;
 const DPI = 200;

@@ -3,7 +3,7 @@
 import type { Bubble } from '../template/geometry.ts';
 import type { GrayImage } from './image.ts';
 import { type Paper, paperAt } from './threshold.ts';
-import { type Homography, project } from './warp.ts';
+import { type Homography, type Point, project } from './warp.ts';
 
 export interface Shape {
   /** share of the bubble's inside that the mark covers */
@@ -27,95 +27,122 @@ export const isScribble = ({ beyond, cover }: Shape): boolean => beyond > 0.42 &
  *  strokes reach of it is a quarter at most. */
 export const isOutside = ({ beside }: Shape): boolean => beside > 0.25;
 
-const GRID = 22;
+const GRID = 15;
 /** In bubble widths from the centre: inside the printed outline, and just beyond it but short of the neighbours'. */
 const INSIDE = 0.42;
-const RING = [0.56, 0.61] as const;
+const RING = 0.585;
 
-interface Samples {
-  x: Float64Array;
-  y: Float64Array;
-}
-
-const samplesIn = (least: number, most: number): Samples => {
-  const [x, y]: [number[], number[]] = [[], []];
+/** Sample points in units of a bubble's width and height, x and y by turns. */
+const INNER = ((): Float64Array => {
+  const points: number[] = [];
   for (let j = 0; j < GRID; j++) {
     for (let i = 0; i < GRID; i++) {
-      const u = ((i + 0.5) / GRID - 0.5) * 2 * most;
-      const v = ((j + 0.5) / GRID - 0.5) * 2 * most;
-      const r2 = u * u + v * v;
-      if (r2 < least * least || r2 > most * most) continue;
-      x.push(u);
-      y.push(v);
+      const u = ((i + 0.5) / GRID - 0.5) * 2 * INSIDE;
+      const v = ((j + 0.5) / GRID - 0.5) * 2 * INSIDE;
+      if (u * u + v * v <= INSIDE * INSIDE) points.push(u, v);
     }
   }
-  return { x: Float64Array.from(x), y: Float64Array.from(y) };
-};
-const INNER = samplesIn(0, INSIDE);
-const AROUND = samplesIn(...RING);
+  return Float64Array.from(points);
+})();
+const AROUND = ((): Float64Array => {
+  const points: number[] = [];
+  for (let i = 0; i < 12; i++) {
+    // points of a quarter of a circle without sine or cosine, and the three quarters after it
+    const t = i / 12;
+    const u = (RING * (1 - t * t)) / (1 + t * t);
+    const v = (RING * 2 * t) / (1 + t * t);
+    points.push(u, v, -v, u, -u, -v, v, -u);
+  }
+  return Float64Array.from(points);
+})();
 
 /** What is darker than this over paper may be ink, and a mark is what is at least half as dark as its darkest tenth. */
 const LEAST_INK = 0.14;
 const OF_DARKEST = 0.5;
+/** A bubble darker than this in the mean is covered all over: strokes leave paper between them. */
+const SOLID = 0.64;
 /** Grain is not as dark as this, the lightest pencil line is. */
 const PENCIL = 0.3;
 
-// scratch memory: what was sampled of the bubble being looked at, and how often each grey occurs
-const inside = new Uint8Array(INNER.x.length);
+// scratch memory: what was sampled in and around the bubble being looked at, and how often each grey occurs
+const inside = new Uint8Array(INNER.length / 2);
+const around = new Uint8Array(AROUND.length / 2);
 const counts = new Uint16Array(256);
-/** What is seen of a bubble beyond the raster: nothing. */
-const BEYOND_RASTER = 255;
 
-export const shapeOf = (
+/** The greys of sample points around a centre, white beyond the raster. */
+const sample = (
   { data, width, height }: GrayImage,
+  points: Float64Array,
+  to: Uint8Array,
+  { x: cx, y: cy }: Point,
+  [ux, uy, vx, vy]: readonly [number, number, number, number],
+): void => {
+  for (let i = 0; i < to.length; i++) {
+    const u = points[2 * i]!;
+    const v = points[2 * i + 1]!;
+    const x = Math.floor(cx + u * ux + v * vx);
+    const y = Math.floor(cy + u * uy + v * vy);
+    to[i] = x < 0 || y < 0 || x >= width || y >= height ? 255 : data[y * width + x]!;
+  }
+};
+
+/** @param darkness as measured inside the bubble; what is nearly black all over needs no look inside */
+export const shapeOf = (
+  image: GrayImage,
   paper: Paper,
   toImage: Homography,
   { x, y, width: w, height: h }: Bubble,
+  darkness: number,
 ): Shape => {
   const centre = project(toImage, x, y);
   const east = project(toImage, x + w / 2, y);
   const south = project(toImage, x, y + h / 2);
-  const [cx, cy] = [centre.x, centre.y];
-  const [ux, uy] = [2 * (east.x - cx), 2 * (east.y - cy)];
-  const [vx, vy] = [2 * (south.x - cx), 2 * (south.y - cy)];
-  const greyAt = (u: number, v: number): number => {
-    const px = Math.floor(cx + u * ux + v * vx);
-    const py = Math.floor(cy + u * uy + v * vy);
-    return px < 0 || py < 0 || px >= width || py >= height ? BEYOND_RASTER : data[py * width + px]!;
-  };
-  const n = inside.length;
-  counts.fill(0);
-  for (let i = 0; i < n; i++) {
-    const grey = greyAt(INNER.x[i]!, INNER.y[i]!);
-    inside[i] = grey;
-    counts[grey] = counts[grey]! + 1;
-  }
-  let darkest = 0;
-  for (let below = counts[0]!; below * 10 < n; below += counts[darkest]!) darkest++;
-  const bright = Math.max(1, paperAt(paper, cx, cy));
-  const ink = Math.max(0, 1 - darkest / bright);
+  const axes = [
+    2 * (east.x - centre.x),
+    2 * (east.y - centre.y),
+    2 * (south.x - centre.x),
+    2 * (south.y - centre.y),
+  ] as const;
+  const bright = Math.max(1, paperAt(paper, centre.x, centre.y));
+  const [ink, cover, drawn] = darkness > SOLID ? [darkness, 1, 1] : insideOf(image, centre, axes, bright);
+  sample(image, AROUND, around, centre, axes);
   const markBelow = bright * (1 - Math.max(LEAST_INK, OF_DARKEST * ink));
   const pencilBelow = bright * (1 - PENCIL);
+  let [beyond, beside] = [0, 0];
+  for (let i = 0; i < around.length; i++) {
+    if (around[i]! < markBelow) beyond++;
+    if (around[i]! < pencilBelow) beside++;
+  }
+  return { cover, drawn, beyond: beyond / around.length, beside: beside / around.length, ink };
+};
+
+const insideOf = (
+  image: GrayImage,
+  centre: Point,
+  axes: readonly [number, number, number, number],
+  bright: number,
+): [ink: number, cover: number, drawn: number] => {
+  sample(image, INNER, inside, centre, axes);
+  const n = inside.length;
+  counts.fill(0);
+  for (let i = 0; i < n; i++) counts[inside[i]!] = counts[inside[i]!]! + 1;
+  let darkest = 0;
+  for (let below = counts[0]!; below * 10 < n; below += counts[darkest]!) darkest++;
+  const ink = Math.max(0, 1 - darkest / bright);
+  const markBelow = bright * (1 - Math.max(LEAST_INK, OF_DARKEST * ink));
   let [count, mx, my, m2] = [0, 0, 0, 0];
   for (let i = 0; i < n; i++) {
     if (inside[i]! > markBelow) continue;
-    const u = INNER.x[i]!;
-    const v = INNER.y[i]!;
+    const u = INNER[2 * i]!;
+    const v = INNER[2 * i + 1]!;
     count++;
     mx += u;
     my += v;
     m2 += u * u + v * v;
   }
-  let [beyond, beside] = [0, 0];
-  const ring = AROUND.x.length;
-  for (let i = 0; i < ring; i++) {
-    const grey = greyAt(AROUND.x[i]!, AROUND.y[i]!);
-    if (grey < markBelow) beyond++;
-    if (grey < pencilBelow) beside++;
-  }
+  if (count === 0) return [ink, 0, 1];
   // a disc of area A has a mean squared radius of A / 2π; a sample stands for its cell of the grid
   const cell = ((2 * INSIDE) / GRID) ** 2;
-  const spread = count === 0 ? 0 : m2 / count - (mx / count) ** 2 - (my / count) ** 2;
-  const drawn = count === 0 ? 1 : (spread * 2 * Math.PI) / (count * cell);
-  return { cover: count / n, drawn, beyond: beyond / ring, beside: beside / ring, ink };
+  const spread = m2 / count - (mx / count) ** 2 - (my / count) ** 2;
+  return [ink, count / n, (spread * 2 * Math.PI) / (count * cell)];
 };

@@ -103,7 +103,13 @@ export const findPaper = (frame: Frame): Paper => {
 };
 
 /** How bright a page's paper is for the most part: the middle of its tiles. */
-export const brightnessOf = ({ level }: Paper): number => level.slice().sort()[level.length >> 1] ?? 0;
+export const brightnessOf = ({ level }: Paper): number => {
+  const counts = new Uint16Array(256);
+  for (let i = 0; i < level.length; i++) counts[level[i]! | 0] = counts[level[i]! | 0]! + 1;
+  let bright = 0;
+  for (let below = counts[0]!; below * 2 < level.length; below += counts[bright]!) bright++;
+  return bright;
+};
 
 /** Paper under a point of the raster, in between tile centres by straight lines. */
 export const paperAt = (paper: Paper, x: number, y: number): number => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { homography, type Point, project } from './warp.ts';
+import { homography, inverse, type Point, project } from './warp.ts';
 
 const square = (s: number): Point[] => [
   { x: 0, y: 0 },
@@ -20,6 +20,9 @@ describe('homography', () => {
           const at = project(h, x, y);
           expect(at.x).toBeCloseTo(to[i]!.x, 6);
           expect(at.y).toBeCloseTo(to[i]!.y, 6);
+          const back = project(inverse(h)!, at.x, at.y);
+          expect(back.x).toBeCloseTo(x, 6);
+          expect(back.y).toBeCloseTo(y, 6);
         });
       }),
     );

@@ -13,6 +13,23 @@ export const project = (h: Homography, x: number, y: number): Point => {
   return { x: (h[0] * x + h[1] * y + h[2]) / w, y: (h[3] * x + h[4] * y + h[5]) / w };
 };
 
+/** The map back, by cofactors; null when there is none. */
+export const inverse = ([a, b, c, d, e, f, g, h, i]: Homography): Homography | null => {
+  const det = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g);
+  if (!(Math.abs(det) > 1e-12)) return null;
+  return [
+    (e * i - f * h) / det,
+    (c * h - b * i) / det,
+    (b * f - c * e) / det,
+    (f * g - d * i) / det,
+    (a * i - c * g) / det,
+    (c * d - a * f) / det,
+    (d * h - e * g) / det,
+    (b * g - a * h) / det,
+    (a * e - b * d) / det,
+  ];
+};
+
 /**
  * The homography that takes four or more points nearest to as many others: the direct linear transform on normalised
  * points (Hartley and Zisserman, Multiple View Geometry, 4.4), its last normalised entry fixed at 1.

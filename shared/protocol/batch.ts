@@ -16,6 +16,7 @@ export const BatchRow = v.object({
   status: BatchStatus,
   task_id: v.nullable(v.string()),
   uploaded_by: v.string(),
+  centre: v.nullable(v.string()),
   /** bytes */
   size: v.number(),
   total_sheets: v.number(),
@@ -107,17 +108,55 @@ export const GroupRow = v.object({
   first_page: v.number(),
   sheets: v.number(),
   failed_sheets: v.number(),
-  /** ok, or why a person must look: no-cover, unreadable-cover, no-task; suspect-key: another key fits better */
-  state: v.picklist(['ok', 'no-cover', 'unreadable-cover', 'no-task', 'suspect-key']),
+  /** ok, or why a person must look: no-cover, unreadable-cover; maybe-cover: a page failed that may have been one; no-task;
+   *  suspect-key: another key fits better. set-aside: a person has said that these sheets count for nothing */
+  state: v.picklist(['ok', 'no-cover', 'unreadable-cover', 'maybe-cover', 'no-task', 'suspect-key', 'set-aside']),
+  /** what a person has said of it, see `SettleForm` */
+  settled: v.nullable(v.picklist(['task', 'join', 'set-aside'])),
+  /** same-task: a group before it in this batch has its task; other-files: groups of other batches have */
+  notes: v.array(v.picklist(['same-task', 'other-files'])),
   /** what the wrong-key detector says, in words */
   suspicion: v.nullable(v.string()),
+  /** what its task says, null while there is no such task */
+  exam: v.nullable(v.string()),
+  centre: v.nullable(v.string()),
+  template_id: v.nullable(v.string()),
+  key_id: v.nullable(v.string()),
+  /** sheets that the task says there are */
+  expected_count: v.nullable(v.number()),
+  /** the newest version of the key that its sheets were scored with */
+  key_version: v.nullable(v.number()),
 });
 export type GroupRow = v.InferOutput<typeof GroupRow>;
+/** `POST /api/batches/{id}/groups/{group_id}/settle`. task: its sheets are this task's; join: what opened it was no cover, its
+ *  sheets belong to the group before it; set-aside: they count for nothing; as-read: what was said of it is taken back.
+ *  `from_page` splits it: only the sheets from that page on. */
+const fromPage = v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)));
+export const SettleForm = v.variant('what', [
+  v.object({
+    what: v.literal('task'),
+    task_id: v.pipe(v.string(), v.regex(/^\d{8}$/, 'a task has 8 digits')),
+    from_page: fromPage,
+  }),
+  v.object({ what: v.literal('set-aside'), from_page: fromPage }),
+  v.object({ what: v.literal('join') }),
+  v.object({ what: v.literal('as-read') }),
+]);
+export type SettleForm = v.InferOutput<typeof SettleForm>;
+
 export const GroupList = v.object({ items: v.array(GroupRow) });
 
-/** no-task, no-key: it scores by itself as soon as there is one; suspect-key: a supervisor has to confirm the key; void: a
- *  person set it aside */
-export const UNSCORED = ['no-task', 'no-key', 'variant-unread', 'variant-unknown', 'suspect-key', 'void'] as const;
+/** no-task, no-key: it scores by itself as soon as there is one; other-template: its QR code names another sheet than its
+ *  task's; suspect-key: a supervisor has to confirm the key; void: a person set it aside */
+export const UNSCORED = [
+  'no-task',
+  'no-key',
+  'other-template',
+  'variant-unread',
+  'variant-unknown',
+  'suspect-key',
+  'void',
+] as const;
 export type Unscored = (typeof UNSCORED)[number];
 
 export const SHEET_STATUSES = ['waiting', 'read', 'failed'] as const;

@@ -112,7 +112,12 @@ export const KeyRow = v.object({
   tasks: v.number(),
 });
 export const KeyList = v.object({ items: v.array(KeyRow), total: v.number(), page: v.number(), pages: v.number() });
-export const KeyVersions = v.object({ key_id: v.string(), items: v.array(v.object(keyEntries)) });
+export const KeyVersions = v.object({
+  key_id: v.string(),
+  items: v.array(v.object(keyEntries)),
+  /** user names of whoever made, edited or published one of them, by user id */
+  names: v.record(v.string(), v.string()),
+});
 
 /** What is wrong with a key. An `error` keeps it from being published, a `warning` does not. */
 export const KeyProblem = v.object({

@@ -50,6 +50,8 @@ export const SyncedKey = v.object({
   key_id: v.string(),
   /** the newest first, each with its content */
   versions: v.array(KeyAnswer),
+  /** user names of whoever made, edited or published one of them, by user id */
+  names: v.record(v.string(), v.string()),
   /** tasks that go by it */
   tasks: v.number(),
 });

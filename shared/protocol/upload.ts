@@ -25,6 +25,18 @@ const FormNumber = v.pipe(v.string(), v.regex(/^\d{1,15}$/, 'a whole number'), v
 
 export const UploadedFile = v.object({ name: v.pipe(v.string(), v.minLength(1), v.maxLength(255)), size: WholeNumber });
 
+/** A person's word on where groups begin, given before the pages are sent. Page indices count the archive's images in its
+ *  directory's order; `name` is that page's, and where it is another the word is not heard. */
+export const PageCorrection = v.intersect([
+  v.object({ page_index: WholeNumber, name: v.pipe(v.string(), v.maxLength(255)) }),
+  v.variant('what', [
+    v.object({ what: v.literal('task'), task_id: TaskId }),
+    v.object({ what: v.literal('join') }),
+    v.object({ what: v.literal('set-aside') }),
+  ]),
+]);
+export type PageCorrection = v.InferOutput<typeof PageCorrection>;
+
 /** `POST /api/batches/uploads`. For `images`, the bytes are the files one after the other, as `files` lists them. */
 export const OpenUpload = v.object({
   client_upload_id: v.pipe(v.string(), v.uuid('a UUID that the client chose for this file')),
@@ -37,6 +49,7 @@ export const OpenUpload = v.object({
     v.pipe(WholeNumber, v.minValue(SMALLEST_CHUNK, 'at least 65536'), v.maxValue(CHUNK_SIZE, 'at most 52428800')),
   ),
   files: v.optional(v.array(UploadedFile)),
+  grouping: v.optional(v.pipe(v.array(PageCorrection), v.maxLength(10_000))),
 });
 export type OpenUpload = v.InferInput<typeof OpenUpload>;
 

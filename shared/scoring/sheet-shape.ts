@@ -1,11 +1,14 @@
 // What a printed sheet asks, as far as an answer key must agree with it: read off its template.
-import { layOut } from '../template/geometry.ts';
+import { layOut, optionsOf } from '../template/geometry.ts';
 import type { Template } from '../template/template.ts';
 import type { SheetShape } from './validate-key.ts';
 
 export function shapeOfTemplate(template: Template): SheetShape {
   const shape: SheetShape = { questions: new Map(), variants: null };
-  for (const { label, type, groups, options } of layOut(template).fields) {
+  for (const field of layOut(template).fields) {
+    const { label, type, groups } = field;
+    // a number may have a sign in one column and digits in the others
+    const options = [...new Set(groups.flatMap((_, i) => optionsOf(field, i)))];
     const question = /^q(\d+)$/.exec(label)?.[1];
     if (question !== undefined) shape.questions.set(Number(question), { kind: type, options, columns: groups.length });
     else if (label === 'variant') shape.variants = options;

@@ -1,6 +1,6 @@
 // Expands a template's blocks into bubbles. Printing, drawing and reading all go through this one function, so what is
 // read is where it was printed.
-import { labelsOf, type Template } from './template.ts';
+import { columnOptions, labelsOf, type Template } from './template.ts';
 
 export interface Bubble {
   /** centre, width and height in millimetres on the page */
@@ -19,7 +19,13 @@ export interface LaidField {
   /** index of each group's first bubble in `bubbles`; its options follow one another */
   groups: number[];
   options: readonly string[];
+  /** of each group, where they differ: a sign before digits */
+  columns?: readonly (readonly string[])[];
 }
+
+/** What the bubbles of one of a field's groups say, in their order. */
+export const optionsOf = ({ options, columns }: LaidField, group: number): readonly string[] =>
+  columns?.[group] ?? options;
 
 export interface Layout {
   bubbles: Bubble[];
@@ -49,9 +55,9 @@ export const layOut = (template: Template): Layout => {
       continue;
     }
     const [width, height] = block.bubble ?? template.bubble;
-    const addGroup = (x0: number, y0: number): number => {
+    const addGroup = (x0: number, y0: number, options: readonly string[] = block.options): number => {
       const first = bubbles.length;
-      block.options.forEach((option, i) => {
+      options.forEach((option, i) => {
         const x = x0 + block.option_step[0] * i;
         const y = y0 + block.option_step[1] * i;
         bubbles.push({ x, y, width, height, option });
@@ -62,8 +68,9 @@ export const layOut = (template: Template): Layout => {
     const [x, y] = block.origin;
     if (block.type === 'grid') {
       const [dx, dy] = block.column_step;
-      const groups = Array.from({ length: block.columns }, (_, i) => addGroup(x + dx * i, y + dy * i));
-      fields.push({ label: block.label, type: 'grid', groups, options });
+      const columns = columnOptions(block);
+      const groups = columns.map((own, i) => addGroup(x + dx * i, y + dy * i, own));
+      fields.push({ label: block.label, type: 'grid', groups, options, ...(block.except ? { columns } : {}) });
     } else {
       const [dx, dy] = block.label_step ?? [0, 0];
       labelsOf(block).forEach((label, i) => {

@@ -1,7 +1,7 @@
 // What a template looks like on paper: a list of plain shapes in millimetres. The corpus draws them into pixels; a PDF
 // or SVG writer can draw the same list.
 import { encode } from 'uqr';
-import { layOut } from './geometry.ts';
+import { layOut, optionsOf } from './geometry.ts';
 import { textStrokes, textWidth } from './glyphs.ts';
 import { labelsOf, type MarkFiducials, type Template } from './template.ts';
 
@@ -127,8 +127,9 @@ const fields = (template: Template): Shape[] => {
     const [width, height] = block.bubble ?? template.bubble;
     const own = layout.fields.slice(next, next + (block.type === 'grid' ? 1 : labelsOf(block).length));
     next += own.length;
-    const firsts = own.flatMap((field) => field.groups);
-    const inBlock = firsts.flatMap((first) => layout.bubbles.slice(first, first + block.options.length));
+    const inBlock = own.flatMap((field) =>
+      field.groups.flatMap((first, group) => layout.bubbles.slice(first, first + optionsOf(field, group).length)),
+    );
     const left = Math.min(...inBlock.map((b) => b.x)) - width / 2;
     const right = Math.max(...inBlock.map((b) => b.x)) + width / 2;
     const top = Math.min(...inBlock.map((b) => b.y)) - height / 2;

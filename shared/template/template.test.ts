@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { BUILT_IN, builtIn, COVER } from './built-in.ts';
+import { BUILT_IN, BUILT_IN_LETTER, builtIn, COVER } from './built-in.ts';
 import { layOut } from './geometry.ts';
 import { printed } from './print.ts';
 import { coverQr, parseQr, sheetQr } from './qr-text.ts';
 import { parseTemplate } from './template.ts';
 
+const SHEETS = [...BUILT_IN, ...BUILT_IN_LETTER];
+
 describe('built-in templates', () => {
-  test.each([...BUILT_IN, COVER])('$id passes its own schema after a trip through JSON', (template) => {
+  test.each([...SHEETS, COVER])('$id passes its own schema after a trip through JSON', (template) => {
     const parsed = parseTemplate(JSON.parse(JSON.stringify(template)));
     expect(parsed).toEqual({ ok: true, template });
   });
@@ -28,7 +30,7 @@ describe('built-in templates', () => {
     },
   );
 
-  test.each(BUILT_IN)('$id prints no bubble over another, the corner squares, the ticks or the QR zone', (template) => {
+  test.each(SHEETS)('$id prints no bubble over another, the corner squares, the ticks or the QR zone', (template) => {
     const { bubbles } = layOut(template);
     const { fiducials, ticks, qr } = template;
     const boxes = [
@@ -44,7 +46,7 @@ describe('built-in templates', () => {
     expect(clashes).toEqual([]);
   });
 
-  test.each([...BUILT_IN, COVER])('$id prints nothing off the page', (template) => {
+  test.each([...SHEETS, COVER])('$id prints nothing off the page', (template) => {
     const points = printed(template, 'sheaf:any@1').flatMap((shape) => {
       if (shape.shape === 'strokes') return shape.segments;
       const { x, y, width, height } = shape;
@@ -97,6 +99,18 @@ describe('errors name the field they are about', () => {
       (json) => Object.assign(json.fields[2]!, { options: ['A', '|'] }),
       'fields.2.options.1',
       /\|/,
+    ],
+    [
+      'a column that is not there',
+      (json) => Object.assign(json.fields[0]!, { except: [{ column: 40, options: ['+'] }] }),
+      'fields.0.except.0.column',
+      /no such column/,
+    ],
+    [
+      'a joined value of nothing',
+      (json) => Object.assign(json, { joined: [{ label: 'all', of: ['q1', 'q99'] }] }),
+      'joined.0.of.1',
+      /no field q99/,
     ],
     ['options twice', (json) => Object.assign(json.fields[2]!, { options: ['A', 'A'] }), 'fields.2.options', /twice/],
     ['a QR zone off the page', (json) => Object.assign(json.qr, { x: 205 }), 'qr', /outside/],

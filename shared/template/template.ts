@@ -62,15 +62,24 @@ export const ChoiceBlock = v.strictObject({
 });
 export type ChoiceBlock = v.InferOutput<typeof ChoiceBlock>;
 
-/** One field of several columns, one character each: a roll number. */
+const Characters = v.pipe(
+  v.array(v.pipe(v.string(), v.regex(/^[^|_?\s]$/u, 'one character other than | _ ?'))),
+  v.minLength(1, 'at least one option'),
+  v.maxLength(40, 'at most 40 options'),
+);
+
+/** One field of several columns, one character each: a roll number, letters of a name, a number with its sign. */
 export const GridBlock = v.strictObject({
   type: v.literal('grid'),
   label: Label,
   columns: v.pipe(v.number(), v.integer('a whole number'), v.minValue(1, 'at least 1'), v.maxValue(40, 'at most 40')),
-  options: v.pipe(
-    v.array(v.pipe(v.string(), v.regex(/^[^|_?\s]$/, 'one character other than | _ ?'))),
-    v.minLength(1, 'at least one option'),
-    v.maxLength(40, 'at most 40 options'),
+  options: Characters,
+  /** columns with options of their own, counted from 0: `{ "column": 0, "options": ["+", "-"] }` */
+  except: v.optional(
+    v.pipe(
+      v.array(v.strictObject({ column: v.pipe(v.number(), v.integer(), v.minValue(0)), options: Characters })),
+      v.maxLength(40, 'at most 40 columns'),
+    ),
   ),
   origin: Point,
   option_step: Vector,
@@ -188,6 +197,10 @@ const MOST_BUBBLES = 20_000;
 
 export type Template = v.InferOutput<typeof Template>;
 
+/** The options of each column of a grid. */
+export const columnOptions = ({ columns, options, except = [] }: GridBlock): readonly (readonly string[])[] =>
+  Array.from({ length: columns }, (_, i) => except.find(({ column }) => column === i)?.options ?? options);
+
 /** The labels of a block, in order. */
 export const labelsOf = (block: ChoiceBlock): string[] => {
   if (typeof block.labels !== 'string') return block.labels;
@@ -269,15 +282,25 @@ const inconsistencies = (template: Template): TemplateError[] => {
     if (new Set(block.options).size !== block.options.length) {
       errors.push({ field: `fields.${i}.options`, message: 'an option is named twice' });
     }
+    const columns = block.type === 'grid' ? columnOptions(block) : null;
+    if (block.type === 'grid') {
+      block.except?.forEach(({ column, options }, k) => {
+        const field = `fields.${i}.except.${k}`;
+        if (column >= block.columns) errors.push({ field: `${field}.column`, message: 'there is no such column' });
+        if (new Set(options).size !== options.length) {
+          errors.push({ field: `${field}.options`, message: 'an option is named twice' });
+        }
+      });
+    }
     const rows = block.type === 'grid' ? block.columns : labels.length;
     const step = block.type === 'grid' ? block.column_step : (block.label_step ?? [0, 0]);
-    bubbles += rows * block.options.length;
+    bubbles += columns ? columns.reduce((sum, options) => sum + options.length, 0) : rows * block.options.length;
     if (rows > 1 && step[0] === 0 && step[1] === 0) {
       const field = block.type === 'grid' ? 'column_step' : 'label_step';
       errors.push({ field: `fields.${i}.${field}`, message: 'must not be zero' });
     }
     const [bw, bh] = block.bubble ?? template.bubble;
-    const last = block.options.length - 1;
+    const last = Math.max(...(columns ?? [block.options]).map((options) => options.length)) - 1;
     for (const [row, option] of [
       [0, 0],
       [0, last],

@@ -3,22 +3,30 @@ import type { StoredEvent } from '../../db.ts';
 import { count, duration, timeOfDay } from '../../ui/format.ts';
 import { Scroll } from '../../ui/parts.tsx';
 import { logLines } from './log-lines.ts';
+import { batchWords } from './words.ts';
 
 /** Older lines are counted, not drawn. */
 const MOST_LINES = 200;
 
-export const ActivityLog = ({ events, startedAt }: { events: StoredEvent[] | undefined; startedAt: string }) => {
+export const ActivityLog = ({
+  events,
+  startedAt,
+}: {
+  events: readonly StoredEvent[] | undefined;
+  startedAt: string;
+}) => {
+  const t = batchWords();
   const lines = logLines(events ?? [], startedAt);
   const shown = lines.slice(0, MOST_LINES);
   return (
     <section class="card" aria-labelledby="log-title">
       <h2 id="log-title" class="card-title">
-        Activity {lines.length > 0 && <span class="badge">{count(lines.length)}</span>}
+        {t.activity} {lines.length > 0 && <span class="badge">{count(lines.length)}</span>}
       </h2>
       {lines.length === 0 ? (
-        <p class="quiet-line">Nothing has been told yet.</p>
+        <p class="quiet-line">{t.nothingTold}</p>
       ) : (
-        <Scroll way="down" name="Activity">
+        <Scroll way="down" name={t.activity}>
           <ol class="log">
             {shown.map((line) => (
               <li key={line.seq} class={line.tone}>
@@ -30,7 +38,7 @@ export const ActivityLog = ({ events, startedAt }: { events: StoredEvent[] | und
               </li>
             ))}
           </ol>
-          {lines.length > shown.length && <p class="quiet-line">{count(lines.length - shown.length)} earlier lines</p>}
+          {lines.length > shown.length && <p class="quiet-line">{t.earlier(lines.length - shown.length)}</p>}
         </Scroll>
       )}
     </section>

@@ -1,5 +1,6 @@
 // One batch: reads detail, snapshot, log, groups and sheets as stored; says that somebody wants it, so that it is kept.
-import { useEffect } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import type { Me } from '../../../shared/protocol/auth.ts';
 import type { BatchDetail, GroupRow } from '../../../shared/protocol/batch.ts';
 import { ENDED } from '../../../shared/protocol/stage.ts';
 import type { BatchProgress } from '../../../shared/protocol/stream.ts';
@@ -7,73 +8,124 @@ import { useApp, useUser } from '../../app.ts';
 import { write } from '../../db.ts';
 import { useLive, useNow } from '../../store.ts';
 import { eventsOf } from '../../sync/pull.ts';
-import { bytes, count, duration, plural, when } from '../../ui/format.ts';
+import { Drawer } from '../../ui/controls.tsx';
+import { bytes, count, duration, share, when } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
+import { partWords } from '../../ui/part-words.ts';
 import { Banner, Empty, ScreenTitle, Scroll, SegmentBar, StatusPill } from '../../ui/parts.tsx';
 import { TrueAt } from '../true-at.tsx';
+import { BatchActions } from './actions.tsx';
 import { ActivityLog } from './activity-log.tsx';
+import { withEarlier } from './feed.ts';
+import { ItemFeed } from './item-feed.tsx';
 import { ResultsTable } from './results-table.tsx';
-import { remaining, segmentsOf, sentence, stageViews } from './story.ts';
+import { Scan } from './scan.tsx';
+import { type Connection, connectionOf, remaining, segmentsOf, sentence, stageViews } from './story.ts';
+import { useEvents } from './use-events.tsx';
+import { batchWords } from './words.ts';
 
-const TYPES: Record<string, string> = {
-  zip_with_qr: 'ZIP with cover sheets',
-  zip_without_qr: 'ZIP for one task',
-  images: 'Images for one task',
-};
-
-export const BatchScreen = ({ id }: { id: string }) => {
+export const BatchScreen = ({ id, me }: { id: string; me: Me }) => {
+  const t = batchWords();
   const user = useUser();
-  const { nudge } = useApp();
+  const { nudge, queue, batches } = useApp();
   const now = useNow(1_000);
+  const [sheet, setSheet] = useState<string | null>(null);
   useEffect(() => {
     write(user, ['wanted'], (tx) => tx.objectStore('wanted').put({ batch: id, at: Date.now() })).then(nudge, () => {});
   }, [id, user, nudge]);
-  const got = useLive(`batch ${id}`, ['details', 'snapshots', 'batches'], async () => ({
+  const got = useLive(`batch ${id}`, ['details', 'snapshots', 'batches', 'cursors', 'device'], async () => ({
     detail: await user.get('details', id),
     row: await user.get('batches', id),
     snapshot: await user.get('snapshots', id),
+    cursor: await user.get('cursors', id),
+    link: await queue.get('device', 'link'),
   }));
   const groups = useLive(`groups ${id}`, ['groups'], async () => user.get('groups', id));
   const sheets = useLive(`sheets ${id}`, ['sheets'], async () => user.getAll('sheets', eventsOf(id)));
-  const events = useLive(`events ${id}`, ['events'], async () => user.getAll('events', eventsOf(id)));
-  if (!got) return <ScreenTitle title="Batch" />;
-  const { detail, row, snapshot } = got;
-  const name = detail?.name ?? row?.name ?? 'Batch';
+  const log = useEvents(id);
+  const feed = useMemo(() => withEarlier(log?.rows ?? [], sheets ?? []), [log?.rows, sheets]);
+  if (!got) return <ScreenTitle title={t.batch} />;
+  const { detail, row, snapshot, cursor, link } = got;
+  const name = detail?.name ?? row?.name ?? t.batch;
   const items = snapshot?.items;
+  const online = !(link?.key === 'link' && link.state === 'offline');
+  const connection = connectionOf((detail ?? row)?.status, cursor, online, now);
+  const looked = sheets?.find(({ sheet_id }) => sheet_id === sheet);
   return (
     <>
       <a class="back" href="/">
         <Icon name="back" />
-        Batches
+        {t.back}
       </a>
       <ScreenTitle title={name}>
-        {(detail ?? row) && <StatusPill status={(detail ?? row)?.status ?? 'uploading'} />}
+        <div class="batch-state">
+          <ConnectionDot connection={connection} />
+          {(detail ?? row) && <StatusPill status={(detail ?? row)?.status ?? 'uploading'} />}
+        </div>
       </ScreenTitle>
       <TrueAt at={detail?.true_at ?? row?.true_at} />
       {!detail && (
-        <Empty title={row ? 'The details of this batch are not on this tablet yet.' : 'This batch is not known here.'}>
-          <p>
-            {row
-              ? 'They are fetched as soon as the server can be reached.'
-              : 'If it is one of yours, it appears here as soon as the server can be reached.'}
-          </p>
+        <Empty title={row ? t.notHere : t.unknown}>
+          <p>{row ? t.notHereWords : t.unknownWords}</p>
         </Empty>
+      )}
+      {detail?.deleted_at && (
+        <Banner
+          tone="bad"
+          icon="remove"
+          actions={
+            me.is_admin && (
+              <button type="button" class="button" onClick={() => batches.control(user, id, 'restore')}>
+                {partWords().undo}
+              </button>
+            )
+          }
+        >
+          {t.deleted}
+        </Banner>
       )}
       {detail && (
         <>
-          <Summary detail={detail} items={items} now={now} />
+          <Summary detail={detail} items={items} now={now} me={me} />
           <StageStrip detail={detail} now={now} />
-          <Facts detail={detail} items={items} now={now} />
+          <Facts detail={detail} items={items} groups={groups?.items ?? []} now={now} />
           <div class="two-panels">
-            <Groups rows={groups?.items} />
-            <ActivityLog events={events} startedAt={detail.created_at} />
+            <ItemFeed rows={feed} alive={!ENDED.includes(detail.status)} onSheet={setSheet} />
+            <ActivityLog events={log?.events} startedAt={detail.created_at} />
           </div>
-          <ResultsTable key={id} rows={sheets} provisional={detail.provisional} />
+          <Groups rows={groups?.items} />
+          <ResultsTable key={id} batch={id} rows={sheets} provisional={detail.provisional} onSheet={setSheet} />
         </>
+      )}
+      {sheet !== null && (
+        <Drawer title={t.sheetTitle({ n: looked ? looked.page_index + 1 : '' })} onClose={() => setSheet(null)}>
+          {looked && (
+            <p class="quiet-line">
+              <bdi>{looked.name}</bdi>
+            </p>
+          )}
+          {looked?.error_message && <p class="problem">{looked.error_message}</p>}
+          <Scan batch={id} sheet={sheet} page={(looked?.page_index ?? 0) + 1} />
+        </Drawer>
       )}
     </>
   );
 };
+
+const DOTS = {
+  live: 'connected',
+  connecting: 'connecting',
+  lost: 'reconnecting',
+  ended: 'ended',
+} as const satisfies Record<Connection, string>;
+
+const ConnectionDot = ({ connection }: { connection: Connection }) =>
+  connection === 'ended' ? null : (
+    <span class={`connection ${connection}`} role="status">
+      <i aria-hidden="true" />
+      {batchWords()[DOTS[connection]]}
+    </span>
+  );
 
 interface DetailProps {
   detail: BatchDetail;
@@ -81,22 +133,36 @@ interface DetailProps {
   now: number;
 }
 
-const Summary = ({ detail, items }: DetailProps) => {
+const Summary = ({ detail, items, me }: DetailProps & { me: Me }) => {
+  const t = batchWords();
   const left = remaining(items);
+  const alive = !ENDED.includes(detail.status);
+  const segments = segmentsOf(detail, items);
+  const total = segments.reduce((sum, { value }) => sum + value, 0);
+  const done = segments
+    .filter(({ tone }) => tone === 'ok' || tone === 'bad')
+    .reduce((sum, { value }) => sum + value, 0);
   return (
-    <section class="card summary" aria-label="Summary">
-      <p class="sentence" role="status">
-        {sentence(detail, items)}
-      </p>
-      <SegmentBar segments={segmentsOf(detail, items)} legend />
-      {!ENDED.includes(detail.status) && items && items.throughput_rate > 0 && (
+    <section class={`card summary ${detail.status}`} aria-label={t.summary}>
+      <div class="summary-head">
+        <p class="sentence" role="status">
+          {sentence(detail, items)}
+        </p>
+        <BatchActions detail={detail} me={me} />
+      </div>
+      <div class="summary-bar">
+        <SegmentBar segments={segments} legend />
+        {total > 0 && <span class="percentage">{share(Math.floor((100 * done) / total) / 100)}</span>}
+      </div>
+      {alive && items && items.throughput_rate > 0 && (
         <p class="quiet-line">
-          {count(Math.round(items.throughput_rate))} sheets a minute{left ? ` · ${left} left` : ''}
+          {t.rate(Math.round(items.throughput_rate))}
+          {left ? ` · ${t.left({ time: left })}` : ''}
         </p>
       )}
       {detail.provisional && detail.processed_sheets > 0 && (
         <Banner tone="run" icon="clock">
-          Results are provisional until every byte has arrived and all is loaded.
+          {t.provisional}
         </Banner>
       )}
       {detail.error_details && detail.status !== 'failed' && (
@@ -108,77 +174,137 @@ const Summary = ({ detail, items }: DetailProps) => {
   );
 };
 
-const StageStrip = ({ detail, now }: { detail: BatchDetail; now: number }) => (
-  <section class="card" aria-labelledby="stages-title">
-    <h2 id="stages-title" class="card-title">
-      Stages
-    </h2>
-    <ol class="stages">
-      {stageViews(detail, now).map((view) => (
-        <li
-          key={view.stage}
-          class={view.state}
-          {...(view.state === 'current' ? { 'aria-current': 'step' as const } : {})}
-        >
-          <span class="stage-dot">
-            <Icon
-              name={
-                view.state === 'done'
-                  ? 'done'
-                  : view.state === 'failed'
-                    ? 'failed'
-                    : view.state === 'current'
-                      ? 'running'
-                      : 'clock'
-              }
-            />
-          </span>
-          <span class="stage-word">{view.word}</span>
-          <span class="stage-time">
-            {view.duration_ms !== null ? duration(view.duration_ms) : view.state === 'to-come' ? 'to come' : '–'}
-          </span>
-          {view.wait_ms !== null && view.wait_ms >= 1_000 && (
-            <span class="stage-wait">waited {duration(view.wait_ms)}</span>
-          )}
-        </li>
-      ))}
-    </ol>
-  </section>
-);
+const STAGE_ICONS = { done: 'done', failed: 'failed', current: 'running', 'to-come': 'clock' } as const;
 
-const Facts = ({ detail, now }: DetailProps) => (
-  <section class="card" aria-labelledby="facts-title">
-    <h2 id="facts-title" class="card-title">
-      About this batch
-    </h2>
-    <dl class="facts">
-      <Fact label="Strategy">{TYPES[detail.upload_type] ?? detail.upload_type}</Fact>
-      <Fact label="Task">{detail.task_id ?? 'from the covers'}</Fact>
-      <Fact label="Uploaded by">{detail.uploaded_by}</Fact>
-      <Fact label="Begun">{when(detail.created_at, now)}</Fact>
-      <Fact label="Size">{bytes(detail.size)}</Fact>
-      <Fact label="Pages">
-        {count(detail.total_pages)}{' '}
-        <span class="quiet-line inline">
-          {plural(detail.covers, 'cover')}, {count(detail.blank_pages)} blank
-        </span>
-      </Fact>
-      <Fact label="Answers">{count(detail.total_answers)}</Fact>
-      <Fact label="Doubtful sheets">{count(detail.doubtful_sheets)}</Fact>
-    </dl>
-    <dl class="facts durations">
-      <Fact label="Total time" tone="run">
-        {detail.total_duration_ms === null ? '–' : duration(detail.total_duration_ms)}
-      </Fact>
-      <Fact label="Until reading began" tone="wait">
-        {detail.extraction_duration_ms === null ? '–' : duration(detail.extraction_duration_ms)}
-      </Fact>
-      <Fact label="Reading" tone="ok">
-        {detail.omr_duration_ms === null ? '–' : duration(detail.omr_duration_ms)}
-      </Fact>
-    </dl>
-  </section>
-);
+const StageStrip = ({ detail, now }: { detail: BatchDetail; now: number }) => {
+  const t = batchWords();
+  return (
+    <section class="card" aria-labelledby="stages-title">
+      <h2 id="stages-title" class="card-title">
+        {t.stages}
+      </h2>
+      <ol class="stages">
+        {stageViews(detail, now).map((view) => (
+          <li
+            key={view.stage}
+            class={view.state}
+            {...(view.state === 'current' ? { 'aria-current': 'step' as const } : {})}
+          >
+            <span class="stage-dot">
+              <Icon name={STAGE_ICONS[view.state]} />
+            </span>
+            <span class="stage-word">{view.word}</span>
+            <span class="stage-time">
+              {view.duration_ms !== null ? duration(view.duration_ms) : view.state === 'to-come' ? t.stageToCome : '–'}
+            </span>
+            {view.wait_ms !== null && view.wait_ms >= 1_000 && (
+              <span class="stage-wait">{t.waited({ time: duration(view.wait_ms) })}</span>
+            )}
+          </li>
+        ))}
+      </ol>
+      <Durations detail={detail} />
+    </section>
+  );
+};
+
+/** First byte to first page read, and from there to the end: the two parts of the whole, in proportion. */
+const Durations = ({ detail }: { detail: BatchDetail }) => {
+  const t = batchWords();
+  const { total_duration_ms: total, extraction_duration_ms: until, omr_duration_ms: reading } = detail;
+  const say = (ms: number | null): string => (ms === null ? '–' : duration(ms));
+  return (
+    <div class="durations">
+      {total !== null && until !== null && reading !== null && total > 0 && (
+        <div class="duration-bar" aria-hidden="true">
+          <span class="wait" style={{ flexGrow: until / total }} />
+          <span class="ok" style={{ flexGrow: reading / total }} />
+        </div>
+      )}
+      <dl class="facts">
+        <Fact label={t.totalTime} tone="run">
+          {say(total)}
+        </Fact>
+        <Fact label={t.untilReading} tone="wait">
+          {say(until)}
+        </Fact>
+        <Fact label={t.reading} tone="ok">
+          {say(reading)}
+        </Fact>
+      </dl>
+    </div>
+  );
+};
+
+function strategyWord(type: string): string {
+  const t = batchWords();
+  if (type === 'zip_with_qr') return t.zipCovers;
+  if (type === 'zip_without_qr') return t.zipTask;
+  return type === 'images' ? t.imagesTask : type;
+}
+
+/** What all groups have in common, or null; how many there are, to say that they differ. */
+const common = <V extends string | number>(values: (V | null)[]): V | null => {
+  const known = new Set(values.filter((value) => value !== null));
+  return known.size === 1 ? ([...known][0] ?? null) : null;
+};
+
+const Facts = ({ detail, items, groups, now }: DetailProps & { groups: GroupRow[] }) => {
+  const t = batchWords();
+  const tasks = new Set(groups.flatMap(({ task_id }) => (task_id === null ? [] : [task_id])));
+  const key = common(groups.map(({ key_id }) => key_id));
+  const version = common(groups.map(({ key_version }) => key_version));
+  const expected = groups.reduce((sum, { expected_count }) => sum + (expected_count ?? 0), 0);
+  const until = detail.processing_completed_at === null ? now : Date.parse(detail.processing_completed_at);
+  const list = (values: (string | null)[]): string =>
+    [...new Set(values.filter((value) => value !== null))].join(', ') || '–';
+  return (
+    <section class="card" aria-labelledby="facts-title">
+      <h2 id="facts-title" class="card-title">
+        {t.about}
+      </h2>
+      <dl class="facts">
+        <Fact label={t.exam}>{list(groups.map(({ exam }) => exam))}</Fact>
+        <Fact label={t.centre}>{list([detail.centre, ...groups.map(({ centre }) => centre)])}</Fact>
+        <Fact label={t.task}>
+          {detail.task_id ?? (tasks.size === 1 ? [...tasks][0] : tasks.size > 1 ? t.several(tasks.size) : t.fromCovers)}
+        </Fact>
+        <Fact label={t.template}>{list(groups.map(({ template_id }) => template_id))}</Fact>
+        <Fact label={t.key}>
+          {key === null
+            ? list(groups.map(({ key_id }) => key_id))
+            : version === null
+              ? key
+              : t.keyVersion({ key, version })}
+        </Fact>
+        <Fact label={t.expected}>
+          {expected > 0 ? t.expectedOf({ n: expected, read: detail.total_sheets }) : count(detail.total_sheets)}
+        </Fact>
+        <Fact label={t.strategy}>{strategyWord(detail.upload_type)}</Fact>
+        <Fact label={t.uploadedBy}>{detail.uploaded_by}</Fact>
+        <Fact label={t.begun}>{when(detail.created_at, now)}</Fact>
+        <Fact label={t.elapsed}>{duration(Math.max(0, until - Date.parse(detail.created_at)))}</Fact>
+        <Fact label={t.throughput}>{throughput(detail, items)}</Fact>
+        <Fact label={t.size}>{bytes(detail.size)}</Fact>
+        <Fact label={t.pages}>
+          {count(detail.total_pages)}{' '}
+          <span class="quiet-line inline">
+            {t.covers(detail.covers)}, {t.blank(detail.blank_pages)}
+          </span>
+        </Fact>
+        <Fact label={t.answers}>{count(detail.total_answers)}</Fact>
+        <Fact label={t.doubtfulSheets}>{count(detail.doubtful_sheets)}</Fact>
+      </dl>
+    </section>
+  );
+};
+
+function throughput(detail: BatchDetail, items: BatchProgress | undefined): string {
+  const t = batchWords();
+  if (!ENDED.includes(detail.status)) return items ? t.rate(Math.round(items.throughput_rate)) : '–';
+  const ms = detail.omr_duration_ms;
+  return ms === null || ms === 0 ? '–' : t.rate(Math.round((60_000 * detail.processed_sheets) / ms));
+}
 
 const Fact = ({ label, tone, children }: { label: string; tone?: string; children: preact.ComponentChildren }) => (
   <div class={`fact ${tone ?? ''}`}>
@@ -187,58 +313,62 @@ const Fact = ({ label, tone, children }: { label: string; tone?: string; childre
   </div>
 );
 
-const GROUP_STATES: Record<GroupRow['state'], string> = {
-  'suspect-key': 'another key fits better',
-  ok: '',
-  'no-cover': 'before the first cover',
-  'unreadable-cover': 'cover not readable',
-  'no-task': 'task not known',
-};
+const GROUP_STATES = {
+  'suspect-key': 'suspectKey',
+  'no-cover': 'beforeFirst',
+  'unreadable-cover': 'coverUnread',
+  'no-task': 'taskUnknown',
+  'maybe-cover': 'maybeCover',
+  'set-aside': 'setAside',
+} as const;
 
-const Groups = ({ rows }: { rows: GroupRow[] | undefined }) => (
-  <section class="card" aria-labelledby="groups-title">
-    <h2 id="groups-title" class="card-title">
-      Groups {rows && rows.length > 0 && <span class="badge">{count(rows.length)}</span>}
-    </h2>
-    {!rows || rows.length === 0 ? (
-      <p class="quiet-line">Groups appear when the covers have been read.</p>
-    ) : (
-      <Scroll way="down" name="Groups">
-        <table class="table compact">
-          <thead>
-            <tr>
-              <th scope="col">Task</th>
-              <th scope="col" class="number">
-                Cover
-              </th>
-              <th scope="col" class="number">
-                Sheets
-              </th>
-              <th scope="col" class="number">
-                Failed
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map((group) => (
-              <tr key={group.group_id}>
-                <th scope="row">
-                  <span class="digits">{group.task_id ?? 'no task'}</span>
-                  {group.state !== 'ok' && (
-                    <span class="group-state">
-                      <Icon name="alert" />
-                      {GROUP_STATES[group.state]}
-                    </span>
-                  )}
+const Groups = ({ rows }: { rows: GroupRow[] | undefined }) => {
+  const t = batchWords();
+  return (
+    <section class="card" aria-labelledby="groups-title">
+      <h2 id="groups-title" class="card-title">
+        {t.groups} {rows && rows.length > 0 && <span class="badge">{count(rows.length)}</span>}
+      </h2>
+      {!rows || rows.length === 0 ? (
+        <p class="quiet-line">{t.noGroups}</p>
+      ) : (
+        <Scroll way="down" name={t.groups}>
+          <table class="table compact">
+            <thead>
+              <tr>
+                <th scope="col">{t.task}</th>
+                <th scope="col" class="number">
+                  {t.cover}
                 </th>
-                <td class="number">{group.cover_page === null ? '–' : `p. ${count(group.cover_page + 1)}`}</td>
-                <td class="number">{count(group.sheets)}</td>
-                <td class="number">{count(group.failed_sheets)}</td>
+                <th scope="col" class="number">
+                  {t.sheets}
+                </th>
+                <th scope="col" class="number">
+                  {t.itemFailed}
+                </th>
               </tr>
-            ))}
-          </tbody>
-        </table>
-      </Scroll>
-    )}
-  </section>
-);
+            </thead>
+            <tbody>
+              {rows.map((group) => (
+                <tr key={group.group_id}>
+                  <th scope="row">
+                    <span class="digits">{group.task_id ?? t.noTask}</span>
+                    {group.state !== 'ok' && (
+                      <span class="group-state">
+                        <Icon name="alert" />
+                        {t[GROUP_STATES[group.state]]}
+                      </span>
+                    )}
+                  </th>
+                  <td class="number">{group.cover_page === null ? '–' : t.page({ n: group.cover_page + 1 })}</td>
+                  <td class="number">{count(group.sheets)}</td>
+                  <td class="number">{count(group.failed_sheets)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scroll>
+      )}
+    </section>
+  );
+};

@@ -1,7 +1,8 @@
 // From stored events to the lines of the activity log. Pure. Sheets that went well are the progress, not the log.
 import type { StoredEvent } from '../../db.ts';
-import { count, duration } from '../../ui/format.ts';
-import { STAGE_WORDS } from './story.ts';
+import { duration } from '../../ui/format.ts';
+import { stageWord } from './story.ts';
+import { batchWords } from './words.ts';
 
 export interface LogLine {
   seq: number;
@@ -15,6 +16,7 @@ export interface LogLine {
 
 /** Newest first. A failed item carries no time of its own: it stands at the time of what was told before it. */
 export function logLines(events: readonly StoredEvent[], startedAt: string): LogLine[] {
+  const t = batchWords();
   const lines: LogLine[] = [];
   let at = startedAt;
   let elapsed_ms = 0;
@@ -30,7 +32,7 @@ export function logLines(events: readonly StoredEvent[], startedAt: string): Log
           at,
           elapsed_ms,
           tone: event.type === 'error' ? 'bad' : event.type === 'complete' ? 'ok' : 'plain',
-          title: STAGE_WORDS[event.data.stage],
+          title: stageWord(event.data.stage),
           words: event.type === 'error' ? event.data.error_details : event.data.message,
         });
         break;
@@ -47,8 +49,8 @@ export function logLines(events: readonly StoredEvent[], startedAt: string): Log
           at,
           elapsed_ms,
           tone: 'bad',
-          title: `Page ${count(event.data.item_index + 1)}`,
-          words: `${event.data.error_message}${event.data.will_retry ? ' It will be tried again.' : ''}`,
+          title: t.pageNamed({ n: event.data.item_index + 1 }),
+          words: `${event.data.error_message}${event.data.will_retry ? ` ${t.againLater}` : ''}`,
         });
         break;
       case 'batch.complete':
@@ -57,8 +59,12 @@ export function logLines(events: readonly StoredEvent[], startedAt: string): Log
           at,
           elapsed_ms,
           tone: event.data.status === 'failed' || event.data.status === 'cancelled' ? 'plain' : 'ok',
-          title: 'All pages',
-          words: `${count(event.data.completed_items)} read, ${count(event.data.failed_items)} failed in ${duration(event.data.total_duration_ms)}`,
+          title: t.allPages,
+          words: t.allSum({
+            read: event.data.completed_items,
+            failed: event.data.failed_items,
+            time: duration(event.data.total_duration_ms),
+          }),
         });
     }
   }

@@ -8,6 +8,7 @@ const detail = (more: Partial<BatchDetail>): BatchDetail => ({
   upload_type: 'zip_with_qr',
   status: 'processing',
   task_id: null,
+  centre: null,
   uploaded_by: 'amal',
   size: 1,
   total_sheets: 600,

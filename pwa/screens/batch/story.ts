@@ -2,23 +2,25 @@
 import type { BatchDetail, BatchRow } from '../../../shared/protocol/batch.ts';
 import { ENDED, STAGES, type Stage } from '../../../shared/protocol/stage.ts';
 import type { BatchProgress } from '../../../shared/protocol/stream.ts';
-import { count, duration, plural, roughly } from '../../ui/format.ts';
+import { duration, roughly } from '../../ui/format.ts';
 import type { Segment } from '../../ui/words.ts';
+import { batchWords } from './words.ts';
 
 type Figures = Pick<BatchRow, 'status' | 'total_sheets' | 'processed_sheets' | 'failed_sheets'>;
 
 /** `processed_sheets` counts failed ones too; what is being read just now only the stream knows. */
 export function segmentsOf(row: Figures, items: BatchProgress | undefined): Segment[] {
+  const t = batchWords();
   const live = items && !ENDED.includes(row.status) ? items : undefined;
   const total = Math.max(row.total_sheets, live?.total_items ?? 0);
   const failed = Math.max(row.failed_sheets, live?.failed_items ?? 0);
   const read = Math.max(row.processed_sheets - row.failed_sheets, live?.completed_items ?? 0);
   const reading = Math.min(live?.in_progress_items ?? 0, Math.max(0, total - failed - read));
   return [
-    { tone: 'ok', label: 'read', value: read },
-    { tone: 'run', label: 'being read', value: reading },
-    { tone: 'bad', label: 'failed', value: failed },
-    { tone: 'rest', label: 'to come', value: Math.max(0, total - failed - read - reading) },
+    { tone: 'ok', label: t.read, value: read },
+    { tone: 'run', label: t.beingRead, value: reading },
+    { tone: 'bad', label: t.failed, value: failed },
+    { tone: 'rest', label: t.toCome, value: Math.max(0, total - failed - read - reading) },
   ];
 }
 
@@ -34,60 +36,59 @@ export function remaining(items: BatchProgress | undefined): string | null {
   return roughly(items.estimated_time_remaining_ms);
 }
 
-const sheets = (n: number): string => plural(n, 'sheet');
-
 /** What is happening, and what the reader can do about it. */
 export function sentence(detail: BatchDetail, items: BatchProgress | undefined): string {
+  const t = batchWords();
   const done = Math.max(detail.processed_sheets, (items?.completed_items ?? 0) + (items?.failed_items ?? 0));
   const total = Math.max(detail.total_sheets, items?.total_items ?? 0);
   const left = remaining(items);
   switch (detail.status) {
     case 'uploading': {
       const { upload } = detail;
-      const arrived = upload
-        ? `${count(upload.chunks_verified)} of ${plural(upload.total_chunks, 'chunk')} have arrived`
-        : 'Bytes are arriving';
-      return done > 0 ? `${arrived}; ${sheets(done)} ${done === 1 ? 'is' : 'are'} read already.` : `${arrived}.`;
+      const arrived = upload ? t.chunksArrived(upload.total_chunks, { done: upload.chunks_verified }) : t.bytesArriving;
+      return done > 0 ? t.readAlready(done, { arrived }) : t.arrivedOnly({ arrived });
     }
     case 'uploaded':
     case 'validating':
-      return 'Everything has arrived and is being checked.';
+      return t.checking;
     case 'processing':
     case 'reprocessing':
-      return `Reading sheets: ${count(done)} of ${count(total)}${left ? `, ${left} left` : ''}.`;
+      return left ? t.readingLeft({ done, total, left }) : t.readingSheets({ done, total });
     case 'completed': {
-      const time = detail.total_duration_ms === null ? '' : ` in ${duration(detail.total_duration_ms)}`;
-      const doubt =
-        detail.doubtful_sheets > 0
-          ? ` ${sheets(detail.doubtful_sheets)} ${detail.doubtful_sheets === 1 ? 'has' : 'have'} doubtful marks.`
-          : '';
-      return `All ${sheets(detail.total_sheets)} were read${time}.${doubt}`;
+      const all =
+        detail.total_duration_ms === null
+          ? t.allRead(detail.total_sheets)
+          : t.allReadIn(detail.total_sheets, { time: duration(detail.total_duration_ms) });
+      return detail.doubtful_sheets > 0 ? `${all} ${t.doubtMarks(detail.doubtful_sheets)}` : all;
     }
     case 'completed_with_errors':
-      if (detail.failed_sheets === 0)
-        return `All ${sheets(detail.total_sheets)} were read, but some stand behind no readable cover: a person must place them.`;
-      return `${count(detail.total_sheets - detail.failed_sheets)} of ${sheets(detail.total_sheets)} were read; ${count(detail.failed_sheets)} failed and ${detail.failed_sheets === 1 ? 'is' : 'are'} listed first below.`;
+      if (detail.failed_sheets === 0) return t.unplaced(detail.total_sheets);
+      return t.someFailed(detail.failed_sheets, {
+        read: detail.total_sheets - detail.failed_sheets,
+        total: detail.total_sheets,
+      });
     case 'failed':
-      return `It stopped: ${(detail.error_details ?? detail.message).replace(/\.+$/, '')}.`;
+      return t.stopped({ why: (detail.error_details ?? detail.message).replace(/\.+$/, '') });
     case 'paused':
-      return `Paused after ${count(done)} of ${sheets(total)}.`;
+      return t.pausedAfter(total, { done });
     case 'cancelled':
-      return 'Cancelled. Nothing more will be read.';
+      return t.cancelledWords;
   }
 }
 
-export const STAGE_WORDS: Record<Stage, string> = {
-  uploading: 'Upload',
-  extracting: 'Unpack',
-  organizing_qr: 'Group',
-  processing_sheets: 'Read',
-  collecting_results: 'Collect',
-  generating_csv: 'Table',
-  loading_database: 'Load',
-  cleanup: 'Tidy up',
-  completed: 'Completed',
-  failed: 'Failed',
-};
+const STAGE_NAMES = {
+  uploading: 'stageUploading',
+  extracting: 'stageExtracting',
+  organizing_qr: 'stageOrganizing',
+  processing_sheets: 'stageProcessing',
+  collecting_results: 'stageCollecting',
+  generating_csv: 'stageGenerating',
+  loading_database: 'stageLoading',
+  cleanup: 'stageCleanup',
+  completed: 'stageCompleted',
+  failed: 'stageFailed',
+} as const satisfies Record<Stage, string>;
+export const stageWord = (stage: Stage): string => batchWords()[STAGE_NAMES[stage]];
 
 export interface StageView {
   stage: Stage;
@@ -117,10 +118,27 @@ export function stageViews(detail: BatchDetail, now: number): StageView[] {
     const ended = times?.finished_at ? Date.parse(times.finished_at) : state === 'current' ? now : null;
     return {
       stage,
-      word: STAGE_WORDS[stage],
+      word: stageWord(stage),
       state,
       duration_ms: began !== null && ended !== null ? Math.max(0, ended - began) : null,
       wait_ms: times?.wait_ms ?? null,
     };
   });
+}
+
+export type Connection = 'connecting' | 'live' | 'lost' | 'ended';
+
+/** Nothing for this long (the server says something every 15 s), and the line is not alive, whatever it said last. */
+const SILENT_MS = 40_000;
+
+/** Whether what is shown is live, from what was noted of the stream, never from what the browser believes. */
+export function connectionOf(
+  status: BatchRow['status'] | undefined,
+  cursor: { line?: 'open' | 'lost'; heard_at?: number } | undefined,
+  online: boolean,
+  now: number,
+): Connection {
+  if (status !== undefined && ENDED.includes(status)) return 'ended';
+  if (cursor?.heard_at === undefined) return online ? 'connecting' : 'lost';
+  return online && cursor.line === 'open' && now - cursor.heard_at < SILENT_MS ? 'live' : 'lost';
 }

@@ -1,26 +1,31 @@
 // The list of batches: reads the stored rows and when they were true; opens one.
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import type { Me } from '../../../shared/protocol/auth.ts';
-import { type BatchRow, PAGE_SIZE } from '../../../shared/protocol/batch.ts';
-import { ENDED } from '../../../shared/protocol/stage.ts';
+import type { BatchRow } from '../../../shared/protocol/batch.ts';
+import { BATCH_STATUSES, type BatchStatus, ENDED } from '../../../shared/protocol/stage.ts';
 import { useApp, useUser } from '../../app.ts';
-import { batchPath, go } from '../../route.ts';
+import { batchPath } from '../../route.ts';
 import { useLive, useNow } from '../../store.ts';
-import { ago, count, plural } from '../../ui/format.ts';
+import { type Bar, Sparkbars } from '../../ui/bars.tsx';
+import { ago, count, duration, listed } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
+import { type Column, List } from '../../ui/list.tsx';
+import { partWords } from '../../ui/part-words.ts';
 import { Empty, ScreenTitle, SegmentBar, StatusPill } from '../../ui/parts.tsx';
+import type { Tone } from '../../ui/words.ts';
 import { segmentsOf } from '../batch/story.ts';
 import { TrueAt } from '../true-at.tsx';
-
-const TYPES: Record<string, string> = { zip_with_qr: 'Covers', zip_without_qr: 'One task', images: 'Images' };
+import { listWords } from './words.ts';
 
 export const BatchesScreen = ({ me }: { me: Me }) => {
+  const t = listWords();
   const user = useUser();
   const { queue } = useApp();
   const now = useNow(20_000);
-  const [page, setPage] = useState(1);
   const stored = useLive('batches', ['batches', 'lists'], async () => ({
-    rows: (await user.getAll('batches')).sort((a, b) => b.created_at.localeCompare(a.created_at)),
+    rows: (await user.getAll('batches'))
+      .filter((row) => row.deleted_at === null)
+      .sort((a, b) => b.created_at.localeCompare(a.created_at)),
     list: await user.get('lists', 'batches'),
   }));
   const onTablet = useLive(
@@ -29,85 +34,62 @@ export const BatchesScreen = ({ me }: { me: Me }) => {
     async () => (await queue.getAll('uploads')).filter((upload) => upload.step.at !== 'sent').length,
   );
   const rows = stored?.rows ?? [];
-  const pages = Math.max(1, Math.ceil(rows.length / PAGE_SIZE));
-  const shown = rows.slice((page - 1) * PAGE_SIZE, page * PAGE_SIZE);
   const running = rows.filter((row) => !ENDED.includes(row.status)).length;
   const review = rows.reduce((sum, row) => sum + row.doubtful_sheets, 0);
   const failed = rows.reduce((sum, row) => sum + row.failed_sheets, 0);
+  const total = stored?.list?.total ?? rows.length;
   return (
     <>
-      <ScreenTitle title="Batches">
+      <ScreenTitle title={t.title}>
         <a class="button primary" href="/new">
           <Icon name="add" />
-          New batch
+          {t.newBatch}
         </a>
       </ScreenTitle>
       {rows.length > 0 && (
         <dl class="figures">
-          <Figure label="In progress" value={running} />
-          <Figure label="Doubtful sheets" value={review} />
-          <Figure label="Failed sheets" value={failed} />
-          <Figure label="On this tablet" value={onTablet ?? 0} href="/queue" />
+          <Figure label={t.inProgress} value={running} />
+          <Figure label={t.doubtful} value={review} />
+          <Figure label={t.failed} value={failed} />
+          <Figure label={t.here} value={onTablet ?? 0} href="/queue" />
         </dl>
       )}
       <TrueAt at={stored?.list?.true_at} />
       {stored && rows.length === 0 && (
-        <Empty title={stored.list ? 'No batches yet.' : 'Nothing is kept on this tablet yet.'}>
-          <p>
-            {stored.list
-              ? 'Queue a ZIP of scans: it is read while it is still being sent.'
-              : 'The list appears as soon as the server can be reached. A new batch can be queued right now.'}
-          </p>
+        <Empty title={stored.list ? t.none : t.nothingKept}>
+          <p>{stored.list ? t.noneWords : t.nothingKeptWords}</p>
           {(onTablet ?? 0) > 0 && (
             <a class="button" href="/queue">
-              {plural(onTablet ?? 0, 'upload')} on this tablet
+              {t.uploadsHere(onTablet ?? 0)}
             </a>
           )}
         </Empty>
       )}
       {rows.length > 0 && (
-        <div class="card table-card">
-          <table class="table batches">
-            <thead>
-              <tr>
-                <th scope="col">Batch</th>
-                <th scope="col">Status</th>
-                <th scope="col" class="wide-only">
-                  Sheets
-                </th>
-                <th scope="col" class="number">
-                  Read
-                </th>
-                {me.is_admin && (
-                  <th scope="col" class="desk-only">
-                    Uploaded by
-                  </th>
-                )}
-                <th scope="col" class="number">
-                  Age
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {shown.map((row) => (
-                <BatchLine key={row.batch_id} row={row} now={now} admin={me.is_admin} />
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
-      {rows.length > 0 && (
-        <nav class="pager" aria-label="Pages">
-          <button type="button" class="button" disabled={page <= 1} onClick={() => setPage(page - 1)}>
-            Previous
-          </button>
-          <span>
-            Page {page} of {pages} · {plural(stored?.list?.total ?? rows.length, 'batch').replace(/batchs$/, 'batches')}
-          </span>
-          <button type="button" class="button" disabled={page >= pages} onClick={() => setPage(page + 1)}>
-            Next
-          </button>
-        </nav>
+        <>
+          <LastOfCentre rows={rows} />
+          <List
+            name="batches"
+            rows={rows}
+            columns={columnsFor(me, now)}
+            id={(row) => row.batch_id}
+            texts={(row) => [row.name, row.batch_id, row.task_id, row.uploaded_by, row.centre]}
+            find={t.find}
+            noneFound={t.noneFound}
+            mark="batch"
+            all={t.all}
+            choices={BATCH_STATUSES.map((status) => ({
+              value: status,
+              word: partWords()[status],
+              take: (row: BatchRow) => row.status === status,
+            }))}
+            total={(found) => {
+              // What is not kept here is on the server all the same.
+              const all = found === rows.length ? total : found;
+              return listed([t.batches(all), total > rows.length ? t.moreThanKept({ kept: rows.length, total }) : '']);
+            }}
+          />
+        </>
       )}
     </>
   );
@@ -120,35 +102,121 @@ const Figure = ({ label, value, href }: { label: string; value: number; href?: s
   </div>
 );
 
-const BatchLine = ({ row, now, admin }: { row: BatchRow; now: number; admin: boolean }) => (
-  // The link in the first cell is the control; a tap anywhere in the row is a larger target for it.
-  <tr
-    class="line"
-    data-batch={row.batch_id}
-    onClick={(event) => {
-      if (!(event.target as Element).closest('a')) go(batchPath(row.batch_id));
-    }}
-  >
-    <th scope="row">
-      <a class="row-link" href={batchPath(row.batch_id)}>
-        {row.name}
-      </a>
-      <span class="quiet-line">
-        {TYPES[row.upload_type] ?? row.upload_type}
-        {row.task_id ? ` · task ${row.task_id}` : ''}
-      </span>
-    </th>
-    <td>
-      <StatusPill status={row.status} />
-    </td>
-    <td class="wide-only bar-cell">
-      <SegmentBar segments={segmentsOf(row, undefined)} />
-    </td>
-    <td class="number">
-      {count(row.processed_sheets)}
-      <span class="quiet-line">of {row.total_sheets > 0 ? count(row.total_sheets) : '?'}</span>
-    </td>
-    {admin && <td class="desk-only">{row.uploaded_by}</td>}
-    <td class="number">{ago(row.created_at, now)}</td>
-  </tr>
-);
+export function typeWord(type: string): string {
+  const t = listWords();
+  if (type === 'zip_with_qr') return t.covers;
+  if (type === 'zip_without_qr') return t.oneTask;
+  return type === 'images' ? t.images : type;
+}
+
+function columnsFor(me: Me, now: number): Column<BatchRow>[] {
+  const t = listWords();
+  const columns: Column<BatchRow>[] = [
+    {
+      head: t.batch,
+      cell: (row) => (
+        <>
+          <a class="row-link" href={batchPath(row.batch_id)}>
+            <bdi>{row.name}</bdi>
+          </a>
+          <span class="quiet-line">
+            {listed([typeWord(row.upload_type), row.task_id ? t.task({ id: row.task_id }) : '', row.centre ?? ''])}
+          </span>
+        </>
+      ),
+      compare: (a, b) => a.name.localeCompare(b.name),
+    },
+    {
+      head: t.status,
+      cell: (row) => <StatusPill status={row.status} />,
+      compare: (a, b) => BATCH_STATUSES.indexOf(a.status) - BATCH_STATUSES.indexOf(b.status),
+    },
+    {
+      head: t.sheets,
+      from: 'wide',
+      class: 'bar-cell',
+      cell: (row) => <SegmentBar segments={segmentsOf(row, undefined)} />,
+      compare: (a, b) => a.total_sheets - b.total_sheets,
+    },
+    {
+      head: t.read,
+      number: true,
+      cell: (row) => (
+        <>
+          {count(row.processed_sheets - row.failed_sheets)}
+          <span class="quiet-line">{row.total_sheets > 0 ? t.of({ n: row.total_sheets }) : t.ofUnknown}</span>
+          {row.failed_sheets > 0 && <span class="failed-some">{t.failedSome(row.failed_sheets)}</span>}
+        </>
+      ),
+    },
+  ];
+  if (me.is_admin)
+    columns.push({
+      head: t.uploadedBy,
+      from: 'desk',
+      cell: (row) => <bdi>{row.uploaded_by}</bdi>,
+      compare: (a, b) => a.uploaded_by.localeCompare(b.uploaded_by),
+    });
+  columns.push({
+    head: t.age,
+    number: true,
+    cell: (row) => ago(row.created_at, now),
+    compare: (a, b) => b.created_at.localeCompare(a.created_at),
+  });
+  return columns;
+}
+
+const LAST = 30;
+const TONES: Partial<Record<BatchStatus, Tone>> = {
+  completed: 'ok',
+  completed_with_errors: 'doubt',
+  failed: 'bad',
+  cancelled: 'wait',
+  paused: 'wait',
+};
+const lasted = (row: BatchRow): number | null =>
+  row.processing_completed_at === null ? null : Date.parse(row.processing_completed_at) - Date.parse(row.created_at);
+
+/** How long the last batches took, of all centres or one. */
+const LastOfCentre = ({ rows }: { rows: readonly BatchRow[] }) => {
+  const t = listWords();
+  const centres = useMemo(
+    () => [...new Set(rows.flatMap(({ centre }) => (centre === null ? [] : [centre])))].sort(),
+    [rows],
+  );
+  const [chosen, setChosen] = useState('');
+  const centre = centres.includes(chosen) ? chosen : '';
+  const last = rows.filter((row) => centre === '' || row.centre === centre).slice(0, LAST);
+  const bars: Bar[] = last.toReversed().map((row) => {
+    const ms = lasted(row);
+    return {
+      id: row.batch_id,
+      words: t.bar({ name: row.name, status: partWords()[row.status], time: ms === null ? '–' : duration(ms) }),
+      tone: TONES[row.status] ?? 'run',
+      height: ms ?? 0,
+    };
+  });
+  const label = t.lastOf(bars.length, { centre: centre || t.everyCentre });
+  const outcomes = BATCH_STATUSES.flatMap((status) => {
+    const n = last.filter((row) => row.status === status).length;
+    return n === 0 ? [] : [`${partWords()[status]}: ${count(n)}`];
+  });
+  return (
+    <section class="card last-batches" aria-label={label}>
+      <div class="last-head">
+        <p class="card-title">{label}</p>
+        {centres.length > 0 && (
+          <select aria-label={t.centre} value={centre} onChange={(event) => setChosen(event.currentTarget.value)}>
+            <option value="">{t.everyCentre}</option>
+            {centres.map((name) => (
+              <option key={name} value={name}>
+                {name}
+              </option>
+            ))}
+          </select>
+        )}
+      </div>
+      <Sparkbars bars={bars} label={listed(outcomes)} />
+    </section>
+  );
+};

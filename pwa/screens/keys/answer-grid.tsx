@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks';
 import type { KeyContent } from '../../../shared/protocol/key.ts';
 import { blocksOf, bookletsOf, questionCount, setCell, shown } from './grid.ts';
+import { keyWords } from './words.ts';
 
 const BLOCK = 20;
 
@@ -13,22 +14,21 @@ export interface AnswerGridProps {
 }
 
 export const AnswerGrid = ({ content, wrong, onChange }: AnswerGridProps) => {
+  const t = keyWords();
   const booklets = bookletsOf(content);
   return (
     <div class="key-blocks">
       {blocksOf(questionCount(content), BLOCK).map(({ from, to }) => (
         <table class="key-block" key={from}>
-          <caption class="off-screen">
-            Questions {from} to {to}
-          </caption>
+          <caption class="off-screen">{t.questionRange({ from, to })}</caption>
           <thead>
             <tr>
               <th scope="col">
-                <span class="off-screen">Question</span>
+                <span class="off-screen">{t.question}</span>
               </th>
               {booklets.map((name) => (
                 <th key={name} scope="col">
-                  {name || 'Answer'}
+                  {name || t.answer}
                 </th>
               ))}
             </tr>
@@ -71,7 +71,7 @@ const Cell = ({ content, booklet, question, wrong, onChange }: CellProps) => {
   return (
     <input
       class={`key-cell ${/^(void|bonus)$/.test(value) ? 'kind' : ''}`}
-      aria-label={booklet ? `Booklet ${booklet}, question ${question}` : `Question ${question}`}
+      aria-label={booklet ? keyWords().bookletCell({ booklet, question }) : keyWords().cell({ question })}
       aria-invalid={wrong || odd !== null}
       autocomplete="off"
       autocapitalize="characters"

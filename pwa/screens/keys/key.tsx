@@ -10,7 +10,7 @@ import { useUser } from '../../app.ts';
 import { go, keyPath } from '../../route.ts';
 import { useLive, useNow } from '../../store.ts';
 import { keySubject, record } from '../../sync/outbox.ts';
-import { plural, when } from '../../ui/format.ts';
+import { when } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Empty, ScreenTitle } from '../../ui/parts.tsx';
 import { useLook } from '../look.tsx';
@@ -22,8 +22,10 @@ import { KeyState } from './keys.tsx';
 import { ProblemList } from './problem-list.tsx';
 import { Publish } from './publish.tsx';
 import { differencesOf, type KeyView, readKey, shapeFor } from './view.ts';
+import { keyWords } from './words.ts';
 
 export const KeyScreen = ({ id, me }: { id: string | null; me: Me }) => {
+  const t = keyWords();
   const user = useUser();
   useLook('keys', 'choices');
   const stored = useLive(`key ${id}`, ['keys', 'overlays', 'outbox', 'choices'], async () => ({
@@ -35,14 +37,14 @@ export const KeyScreen = ({ id, me }: { id: string | null; me: Me }) => {
     <>
       <a class="back" href="/keys">
         <Icon name="back" />
-        Answer keys
+        {t.title}
       </a>
-      {!stored && <ScreenTitle title={id ?? 'New key'} />}
+      {!stored && <ScreenTitle title={id ?? t.newKey} />}
       {stored && id !== null && !stored.view && (
         <>
           <ScreenTitle title={id} />
-          <Empty title="This key is not kept on this tablet.">
-            <p>It is fetched as soon as the server can be reached, when you may see it.</p>
+          <Empty title={t.notKept}>
+            <p>{t.notKeptWords}</p>
           </Empty>
         </>
       )}
@@ -68,6 +70,7 @@ interface Typing {
 }
 
 const Editor = ({ view, templates, taken, me }: EditorProps) => {
+  const t = keyWords();
   const user = useUser();
   const [typing, setTyping] = useState<Typing | null>(null);
   const [keyId, setKeyId] = useState('');
@@ -94,12 +97,10 @@ const Editor = ({ view, templates, taken, me }: EditorProps) => {
   const save = async (): Promise<void> => {
     const key_id = view?.key_id ?? keyId.trim();
     if (!view) {
-      if (!/^[^/\s?#][^/?#]{0,190}$/.test(key_id)) return setProblem('Give the key a name, without / ? and #.');
-      if (taken.includes(key_id))
-        return setProblem(`There is a key ${key_id} already. Open that one, or choose another name.`);
+      if (!/^[^/\s?#][^/?#]{0,190}$/.test(key_id)) return setProblem(t.giveName);
+      if (taken.includes(key_id)) return setProblem(t.taken({ key: key_id }));
     }
-    if (questionCount(content) === 0)
-      return setProblem('The key has no questions yet. Paste it, or say how many there are.');
+    if (questionCount(content) === 0) return setProblem(t.noQuestions);
     setProblem(undefined);
     // A refused edit that is said anew is said with the server's state on the screen.
     const stamp = refused ? (view?.stamp ?? null) : typing ? typing.stamp : (view?.stamp ?? null);
@@ -110,7 +111,7 @@ const Editor = ({ view, templates, taken, me }: EditorProps) => {
 
   return (
     <>
-      <ScreenTitle title={view?.key_id ?? 'New key'}>
+      <ScreenTitle title={view?.key_id ?? t.newKey}>
         {view && (
           <span class="pills">
             <KeyState view={view} />
@@ -120,13 +121,13 @@ const Editor = ({ view, templates, taken, me }: EditorProps) => {
       </ScreenTitle>
       <TrueAt at={view?.true_at} />
       {view && (
-        <Pending edits={view.edits} subject={keySubject(view.key_id)} name={`key ${view.key_id}`}>
+        <Pending edits={view.edits} subject={keySubject(view.key_id)} name={view.key_id}>
           {view.newest && <Differences ours={view.content} theirs={view.newest.content} />}
         </Pending>
       )}
       {!view && (
         <div class="field key-name">
-          <label for="key-id">Name of the key</label>
+          <label for="key-id">{t.name}</label>
           <input
             id="key-id"
             autocomplete="off"
@@ -137,23 +138,18 @@ const Editor = ({ view, templates, taken, me }: EditorProps) => {
             aria-describedby={problem ? 'save-problem' : 'key-id-hint'}
           />
           <p class="hint" id="key-id-hint">
-            As the office calls it, for example physics-2026-spring.
+            {t.nameHint}
           </p>
         </div>
       )}
       <Paste content={content} open={!view} onRead={edit} />
       <section class="card" aria-labelledby="answers-title">
         <h2 id="answers-title" class="card-title">
-          Answers
+          {t.answers}
         </h2>
         <Properties content={content} templates={templates} onChange={edit} />
         <AnswerGrid content={content} wrong={wrong} onChange={edit} />
-        {questionCount(content) > 0 && (
-          <p class="hint grid-hint">
-            B · B / D: either · A+C: together · void: out of the score · bonus: points for everyone · empty: does not
-            count
-          </p>
-        )}
+        {questionCount(content) > 0 && <p class="hint grid-hint">{t.legend}</p>}
       </section>
       <Check problems={problems} known={shape !== null} empty={questionCount(content) === 0} />
       {problem && (
@@ -165,14 +161,14 @@ const Editor = ({ view, templates, taken, me }: EditorProps) => {
         <div class="save-bar">
           <button type="button" class="button primary" onClick={save}>
             <Icon name="safe" />
-            {view?.newest?.state === 'published' ? `Save as draft ${view.newest.version + 1}` : 'Save draft'}
+            {view?.newest?.state === 'published' ? t.saveAsDraft({ version: view.newest.version + 1 }) : t.saveDraft}
           </button>
           {view && (
             <button type="button" class="button quiet" onClick={() => setTyping(null)}>
-              Undo changes
+              {t.undoChanges}
             </button>
           )}
-          <p class="hint">Works without a network: it is kept on this tablet and sent by itself.</p>
+          <p class="hint">{t.worksOffline}</p>
         </div>
       )}
       {view && !typing && view.newest?.state === 'draft' && view.edits.length === 0 && (
@@ -192,6 +188,7 @@ const Paste = ({
   open: boolean;
   onRead: (content: KeyContent) => void;
 }) => {
+  const t = keyWords();
   const [text, setText] = useState('');
   const [said, setSaid] = useState<{ problems: KeyProblem[]; read: number } | null>(null);
   const read = (): void => {
@@ -205,9 +202,9 @@ const Paste = ({
   };
   return (
     <details class="card paste" open={open}>
-      <summary>Paste a key</summary>
+      <summary>{t.paste}</summary>
       <div class="field">
-        <label for="paste">Answers as text, or a key CSV</label>
+        <label for="paste">{t.pasteLabel}</label>
         <textarea
           id="paste"
           rows={6}
@@ -217,14 +214,14 @@ const Paste = ({
           onInput={(event) => setText(event.currentTarget.value)}
         />
         <button type="button" class="button" onClick={read} disabled={text.trim() === ''}>
-          Read into the grid
+          {t.readIn}
         </button>
       </div>
       {said && (
         <div role="status" class="paste-said">
           <p>
-            {said.read > 0 ? `${plural(said.read, 'question')} read.` : 'No answers were found.'}{' '}
-            {said.problems.length > 0 && `${plural(said.problems.length, 'line')} to look at:`}
+            {said.read > 0 ? t.wasRead(said.read) : t.noAnswers}{' '}
+            {said.problems.length > 0 && t.linesToSee(said.problems.length)}
           </p>
           <ProblemList problems={said.problems} />
         </div>
@@ -234,24 +231,19 @@ const Paste = ({
 };
 
 const Check = ({ problems, known, empty }: { problems: KeyProblem[]; known: boolean; empty: boolean }) => {
+  const t = keyWords();
   if (empty) return null;
   const errors = problems.filter(({ level }) => level === 'error').length;
   return (
     <section class="card" aria-labelledby="check-title">
       <h2 id="check-title" class="card-title">
-        Check
+        {t.check}
       </h2>
       <p class={`check-sum ${errors > 0 ? 'bad' : 'ok'}`} role="status">
         <Icon name={errors > 0 ? 'alert' : 'done'} />
-        {errors > 0
-          ? `${plural(errors, 'error')} to put right before it can be published.`
-          : problems.length > 0
-            ? `Nothing keeps it from being published. ${plural(problems.length, 'warning')}.`
-            : 'No problem found.'}
+        {errors > 0 ? t.errors(errors) : problems.length > 0 ? t.warnings(problems.length) : t.noProblem}
       </p>
-      {!known && (
-        <p class="hint">Choose the sheet it is for, so that options and the number of questions are checked too.</p>
-      )}
+      {!known && <p class="hint">{t.chooseSheet}</p>}
       <ProblemList problems={problems} />
     </section>
   );
@@ -266,6 +258,7 @@ const Properties = ({
   templates: string[];
   onChange: (content: KeyContent) => void;
 }) => {
+  const t = keyWords();
   const { template_id, ...rest } = content;
   const booklets = bookletsOf(content);
   const marks = (which: 'correct' | 'wrong' | 'blank', label: string) => (
@@ -286,7 +279,7 @@ const Properties = ({
   return (
     <div class="key-properties">
       <div class="field">
-        <label for="sheet">Sheet</label>
+        <label for="sheet">{t.sheet}</label>
         <select
           id="sheet"
           value={template_id ?? ''}
@@ -295,7 +288,7 @@ const Properties = ({
             onChange(chosen === '' ? rest : { ...rest, template_id: chosen });
           }}
         >
-          <option value="">Not said</option>
+          <option value="">{t.notSaid}</option>
           {[
             ...new Set([...templates.filter((name) => name !== 'sheaf-cover'), ...(template_id ? [template_id] : [])]),
           ].map((name) => (
@@ -306,7 +299,7 @@ const Properties = ({
         </select>
       </div>
       <div class="field small">
-        <label for="questions">Questions</label>
+        <label for="questions">{t.questions}</label>
         <input
           id="questions"
           type="number"
@@ -319,25 +312,26 @@ const Properties = ({
           }}
         />
       </div>
-      {marks('correct', 'Right')}
-      {marks('wrong', 'Wrong')}
-      {marks('blank', 'Blank')}
+      {marks('correct', t.right)}
+      {marks('wrong', t.wrong)}
+      {marks('blank', t.blank)}
       <fieldset class="booklets">
-        <legend>Booklets</legend>
-        <span class="booklet-names">{booklets.filter((name) => name !== '').join(' ') || 'one list for all'}</span>
+        <legend>{t.booklets}</legend>
+        <span class="booklet-names">{booklets.filter((name) => name !== '').join(' ') || t.oneForAll}</span>
         <button type="button" class="button" onClick={() => onChange(addBooklet(content))}>
-          Add a booklet
+          {t.addBooklet}
         </button>
         {booklets.length > 1 && (
           <button type="button" class="button quiet" onClick={() => onChange(removeBooklet(content))}>
-            Remove {booklets.at(-1)}
+            {t.removeBooklet({ name: booklets.at(-1) ?? '' })}
           </button>
         )}
       </fieldset>
       {(content.sections ?? []).length > 0 && (
         <p class="hint sections">
-          Sections from its CSV:{' '}
-          {(content.sections ?? []).map(({ name, from, to }) => `${name} ${from}–${to}`).join(', ')}
+          {t.sections({
+            names: (content.sections ?? []).map(({ name, from, to }) => `${name} ${from}–${to}`).join(', '),
+          })}
         </p>
       )}
     </div>
@@ -346,37 +340,44 @@ const Properties = ({
 
 const MOST_DIFFERENCES = 8;
 const Differences = ({ ours, theirs }: { ours: KeyContent; theirs: KeyContent }) => {
+  const t = keyWords();
   const found = differencesOf(ours, theirs);
-  if (found.length === 0) return <p>The answers are the same.</p>;
-  const say = (text: string) => text || 'nothing';
+  if (found.length === 0) return <p>{t.same}</p>;
+  const say = (text: string) => text || t.nothing;
   return (
     <p>
-      Yours against the server’s:{' '}
-      {found
-        .slice(0, MOST_DIFFERENCES)
-        .map((d) => `${d.booklet}${d.question} ${say(d.ours)}, not ${say(d.theirs)}`)
-        .join(' · ')}
-      {found.length > MOST_DIFFERENCES && ` · and ${found.length - MOST_DIFFERENCES} more`}
+      {t.oursTheirs({
+        list: found
+          .slice(0, MOST_DIFFERENCES)
+          .map((d) => `${d.booklet}${d.question} ${t.notTheirs({ ours: say(d.ours), theirs: say(d.theirs) })}`)
+          .join(' · '),
+      })}
+      {found.length > MOST_DIFFERENCES && ` · ${t.andMore(found.length - MOST_DIFFERENCES)}`}
     </p>
   );
 };
 
 const Versions = ({ view, me }: { view: KeyView; me: Me }) => {
+  const t = keyWords();
   const now = useNow(60_000);
-  const who = (id: string | null) => (id === me.user_id ? 'you' : 'somebody else');
+  const who = (id: string | null) => (id === me.user_id ? t.you : (view.names[id ?? ''] ?? t.somebodyElse));
   return (
     <section class="card" aria-labelledby="versions-title">
       <h2 id="versions-title" class="card-title">
-        Versions
+        {t.versions}
       </h2>
       <ul class="version-list">
         {view.versions.map((entry) => (
           <li key={entry.version}>
-            <b>Version {entry.version}</b>
+            <b>{t.version({ version: entry.version })}</b>
             <span>
               {entry.published_at
-                ? `published ${when(entry.published_at, now)} by ${who(entry.published_by)}, edited by ${who(entry.edited_by)}`
-                : `draft, edited ${when(entry.edited_at, now)} by ${who(entry.edited_by)}`}
+                ? t.publishedBy({
+                    when: when(entry.published_at, now),
+                    who: who(entry.published_by),
+                    editor: who(entry.edited_by),
+                  })
+                : t.draftBy({ when: when(entry.edited_at, now), who: who(entry.edited_by) })}
             </span>
           </li>
         ))}

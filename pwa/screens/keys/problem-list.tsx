@@ -1,6 +1,7 @@
 // What is wrong with a key, a line each: errors keep it from being published, warnings do not.
 import type { KeyProblem } from '../../../shared/protocol/key.ts';
 import { Icon } from '../../ui/icons.tsx';
+import { keyWords } from './words.ts';
 
 const MOST_PROBLEMS = 12;
 export const ProblemList = ({ problems }: { problems: readonly KeyProblem[] }) =>
@@ -10,11 +11,11 @@ export const ProblemList = ({ problems }: { problems: readonly KeyProblem[] }) =
         <li key={i} class={level}>
           <Icon name="alert" />
           <span>
-            <span class="off-screen">{level === 'error' ? 'Error: ' : 'Warning: '}</span>
+            <span class="off-screen">{level === 'error' ? keyWords().error : keyWords().warning}</span>
             {message.charAt(0).toUpperCase() + message.slice(1)}
           </span>
         </li>
       ))}
-      {problems.length > MOST_PROBLEMS && <li>and {problems.length - MOST_PROBLEMS} more</li>}
+      {problems.length > MOST_PROBLEMS && <li>{keyWords().andMore(problems.length - MOST_PROBLEMS)}</li>}
     </ul>
   );

@@ -4,11 +4,13 @@ import type { Me } from '../../../shared/protocol/auth.ts';
 import type { KeyAnswer, KeyImpact, KeyProblem } from '../../../shared/protocol/key.ts';
 import { useApp, useUser } from '../../app.ts';
 import { useLive, useNow } from '../../store.ts';
-import { count, plural, when } from '../../ui/format.ts';
+import { count, points, share, when } from '../../ui/format.ts';
 import { Banner, Confirm } from '../../ui/parts.tsx';
 import { ProblemList } from './problem-list.tsx';
+import { keyWords } from './words.ts';
 
 export const Publish = ({ draft, problems, me }: { draft: KeyAnswer; problems: KeyProblem[]; me: Me }) => {
+  const t = keyWords();
   const user = useUser();
   const { office } = useApp();
   const now = useNow(60_000);
@@ -30,11 +32,11 @@ export const Publish = ({ draft, problems, me }: { draft: KeyAnswer; problems: K
   return (
     <section class="card publish" aria-labelledby="publish-title">
       <h2 id="publish-title" class="card-title">
-        Publish version {version}
+        {t.publishTitle({ version })}
       </h2>
       <div class="impact-ask">
         <div class="field small">
-          <label for="cut">Pass mark, if any</label>
+          <label for="cut">{t.passMark}</label>
           <input id="cut" type="number" step="any" value={cut} onInput={(event) => setCut(event.currentTarget.value)} />
         </div>
         <button
@@ -45,24 +47,22 @@ export const Publish = ({ draft, problems, me }: { draft: KeyAnswer; problems: K
             run(() => office.report(user, { key_id, version, rev }, cut.trim() === '' ? null : Number(cut)))
           }
         >
-          {busy ? 'Asking …' : 'Show the impact'}
+          {busy ? t.asking : t.showImpact}
         </button>
       </div>
       {report && (
         <>
           <Impact impact={report.impact} cut={report.cut_score} />
           <p class="quiet-line">
-            As the server answered at {when(report.true_at, now)}.{' '}
-            {report.validation.problems.length === 0
-              ? 'Its own check found nothing.'
-              : `Its own check found ${plural(report.validation.problems.length, 'problem')}.`}
+            {t.answeredAt({ when: when(report.true_at, now) })}{' '}
+            {report.validation.problems.length === 0 ? t.checkClean : t.checkFound(report.validation.problems.length)}
           </p>
           {problems.length === 0 && <ProblemList problems={report.validation.problems} />}
         </>
       )}
       {mine && (
         <Banner tone="wait" icon="user">
-          You edited this draft last, so another supervisor publishes it.
+          {t.mine}
         </Banner>
       )}
       {trouble && (
@@ -77,99 +77,96 @@ export const Publish = ({ draft, problems, me }: { draft: KeyAnswer; problems: K
           disabled={busy || errors}
           onClick={() => setAsking(true)}
         >
-          {mine ? 'Publish alone' : 'Publish'}
+          {mine ? t.publishAlone : t.publish}
         </button>
-        <p class="hint">
-          {errors
-            ? 'Put the errors right first.'
-            : mine
-              ? 'Only where nobody else could: it is written down that one person did both.'
-              : 'A published version never changes. Sheets that go by it are scored at once.'}
-        </p>
+        <p class="hint">{errors ? t.errorsFirst : mine ? t.aloneHint : t.publishHint}</p>
       </div>
       {asking && (
         <Confirm
-          title={`Publish version ${version} of ${key_id}?`}
-          action="Publish"
+          title={t.publishAsk({ version, key: key_id })}
+          action={t.publish}
           onCancel={() => setAsking(false)}
           onConfirm={() => {
             setAsking(false);
             return run(() => office.publish(user, key_id, rev));
           }}
         >
-          <p>
-            {report
-              ? `${plural(report.impact.sheets_changed, 'sheet')} of ${count(report.impact.sheets)} would get another score.`
-              : 'You have not looked at what it changes. Cancel, and show the impact first.'}
-          </p>
-          <p>It cannot be taken back; a next version can.</p>
+          <p>{report ? t.wouldChange(report.impact.sheets_changed, { all: report.impact.sheets }) : t.notLooked}</p>
+          <p>{t.noWayBack}</p>
         </Confirm>
       )}
     </section>
   );
 };
 
-const points = new Intl.NumberFormat('en', { maximumFractionDigits: 2 });
-const say = (n: number | null): string => (n === null ? '–' : points.format(n));
-const shift = (n: number | null): string => (n === null ? '' : ` (${n > 0 ? '+' : ''}${points.format(n)})`);
+const say = (n: number | null): string => (n === null ? '–' : points(n));
+const shift = (n: number | null): string => (n === null ? '' : ` (${n > 0 ? '+' : ''}${points(n)})`);
 
-const Impact = ({ impact, cut }: { impact: KeyImpact; cut: number | null }) => (
-  <>
-    <dl class="figures impact">
-      <Figure label="Sheets that change" value={`${count(impact.sheets_changed)} of ${count(impact.sheets)}`} />
-      <Figure
-        label="Mean score"
-        value={
-          impact.mean_before === null
-            ? say(impact.mean_after)
-            : `${say(impact.mean_before)} → ${say(impact.mean_after)}${shift(impact.mean_shift)}`
-        }
-      />
-      {cut !== null && <Figure label={`Newly at ${say(cut)} or above`} value={count(impact.newly_passed ?? 0)} />}
-      {cut !== null && <Figure label={`Newly below ${say(cut)}`} value={count(impact.newly_failed ?? 0)} />}
-    </dl>
-    {impact.anomalies.length > 0 && (
-      <div class="anomalies">
-        <p>
-          <b>Questions to look at again:</b> the best candidates chose another answer.
-        </p>
-        <ul>
-          {impact.anomalies.slice(0, 6).map((odd) => (
-            <li key={`${odd.variant} ${odd.question}`}>
-              {odd.variant ? `Booklet ${odd.variant}, question` : 'Question'} {odd.question}: {odd.accepted} is
-              accepted, {Math.round(odd.chosen_share * 100)} % of them chose {odd.chosen || 'nothing'}
-            </li>
-          ))}
-        </ul>
-      </div>
-    )}
-    {impact.biggest_moves.length > 0 && (
-      <table class="table compact moves">
-        <caption>Biggest moves</caption>
-        <thead>
-          <tr>
-            <th scope="col">Roll</th>
-            <th scope="col" class="number">
-              Before
-            </th>
-            <th scope="col" class="number">
-              After
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {impact.biggest_moves.slice(0, 5).map((move) => (
-            <tr key={move.sheet_id}>
-              <th scope="row">{move.roll ?? 'no roll number'}</th>
-              <td class="number">{say(move.before)}</td>
-              <td class="number">{say(move.after)}</td>
+const Impact = ({ impact, cut }: { impact: KeyImpact; cut: number | null }) => {
+  const t = keyWords();
+  return (
+    <>
+      <dl class="figures impact">
+        <Figure label={t.sheetsChange} value={t.of({ n: impact.sheets_changed, all: impact.sheets })} />
+        <Figure
+          label={t.mean}
+          value={
+            impact.mean_before === null
+              ? say(impact.mean_after)
+              : `${say(impact.mean_before)} → ${say(impact.mean_after)}${shift(impact.mean_shift)}`
+          }
+        />
+        {cut !== null && <Figure label={t.newlyPassed({ cut: say(cut) })} value={count(impact.newly_passed ?? 0)} />}
+        {cut !== null && <Figure label={t.newlyFailed({ cut: say(cut) })} value={count(impact.newly_failed ?? 0)} />}
+      </dl>
+      {impact.anomalies.length > 0 && (
+        <div class="anomalies">
+          <p>
+            <b>{t.oddTitle}</b> {t.oddWords}
+          </p>
+          <ul>
+            {impact.anomalies.slice(0, 6).map((odd) => (
+              <li key={`${odd.variant} ${odd.question}`}>
+                {(odd.variant ? t.oddBooklet : t.odd)({
+                  booklet: odd.variant,
+                  question: odd.question,
+                  accepted: odd.accepted,
+                  share: share(odd.chosen_share),
+                  chosen: odd.chosen || t.nothing,
+                })}
+              </li>
+            ))}
+          </ul>
+        </div>
+      )}
+      {impact.biggest_moves.length > 0 && (
+        <table class="table compact moves">
+          <caption>{t.moves}</caption>
+          <thead>
+            <tr>
+              <th scope="col">{t.roll}</th>
+              <th scope="col" class="number">
+                {t.before}
+              </th>
+              <th scope="col" class="number">
+                {t.after}
+              </th>
             </tr>
-          ))}
-        </tbody>
-      </table>
-    )}
-  </>
-);
+          </thead>
+          <tbody>
+            {impact.biggest_moves.slice(0, 5).map((move) => (
+              <tr key={move.sheet_id}>
+                <th scope="row">{move.roll ?? t.noRoll}</th>
+                <td class="number">{say(move.before)}</td>
+                <td class="number">{say(move.after)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </>
+  );
+};
 
 const Figure = ({ label, value }: { label: string; value: string }) => (
   <div class="figure">

@@ -14,6 +14,8 @@ export interface KeyView {
   /** the server's, null when it has none */
   newest: KeyAnswer | null;
   versions: KeptKey['versions'];
+  /** user names by user id */
+  names: Record<string, string>;
   /** of what the server has: an edit made now begins from there */
   stamp: string | null;
   tasks: number;
@@ -33,6 +35,7 @@ function viewKey(kept: KeptKey | undefined, overlay: Overlay | undefined, edits:
     content,
     newest: kept?.newest ?? null,
     versions: kept?.versions ?? [],
+    names: kept?.names ?? {},
     stamp: kept ? keyStamp(kept.newest) : null,
     tasks: kept?.row.tasks ?? 0,
     edited_at: edits.at(-1)?.made_at ?? kept?.row.edited_at ?? '',

@@ -1,67 +1,93 @@
-// A new batch: strategy, files, task id; nothing is queued before all of it is right. Works without a network.
-import { useRef, useState } from 'preact/hooks';
+// New batches: strategy, files, task id; nothing is queued before all of it is right. Works without a network.
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Me } from '../../../shared/protocol/auth.ts';
-import { CHUNK_SIZE, chunkCount } from '../../../shared/protocol/upload.ts';
+import { CHUNK_SIZE, chunkCount, type PageCorrection } from '../../../shared/protocol/upload.ts';
+import { isScanName } from '../../../shared/scan-names.ts';
 import { useApp } from '../../app.ts';
+import { dropShared, incoming } from '../../install.ts';
 import { go } from '../../route.ts';
-import { bytes, plural } from '../../ui/format.ts';
+import { bytes, listed } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
-import { ScreenTitle } from '../../ui/parts.tsx';
+import { Banner, ScreenTitle } from '../../ui/parts.tsx';
 import type { IconName } from '../../ui/words.ts';
 import { type Complaints, checkBatch, needsTask, type Strategy } from '../../uploads/check.ts';
+import { lazily } from '../lazily.tsx';
+import { ScanTask } from './scan-task.tsx';
+import { newWords } from './words.ts';
 
-const STRATEGIES: { value: Strategy; icon: IconName; title: string; words: string }[] = [
-  {
-    value: 'zip_with_qr',
-    icon: 'cover',
-    title: 'ZIP with cover sheets',
-    words: 'The QR code on each cover names the task of the sheets behind it.',
-  },
-  {
-    value: 'zip_without_qr',
-    icon: 'file',
-    title: 'ZIP for one task',
-    words: 'No covers: all sheets belong to the task that you type.',
-  },
-  {
-    value: 'images',
-    icon: 'images',
-    title: 'Images for one task',
-    words: 'Single pages as JPG, PNG, WebP or TIFF.',
-  },
-];
+const STRATEGIES = [
+  { value: 'zip_with_qr', icon: 'cover', title: 'zipCovers', words: 'zipCoversWords' },
+  { value: 'zip_without_qr', icon: 'file', title: 'zipTask', words: 'zipTaskWords' },
+  { value: 'images', icon: 'images', title: 'images', words: 'imagesWords' },
+] as const satisfies { value: Strategy; icon: IconName; title: string; words: string }[];
+
+/** The engine is large: it comes when there is something to look into. */
+const PreviewPanel = lazily(async () => (await import('./preview.tsx')).PreviewPanel);
+
+/** Files that become one batch. The id is made when they are picked, so that two taps on "queue" are one batch. */
+interface Picked {
+  id: string;
+  files: File[];
+  /** what a person said of its groups, looking into it */
+  grouping: PageCorrection[];
+}
+const sizeOf = (files: readonly File[]): number => files.reduce((sum, file) => sum + file.size, 0);
+const DIGITS = 8;
 
 export const NewBatchScreen = ({ me }: { me: Me }) => {
+  const t = newWords();
   const { commands } = useApp();
-  // Made with the form, not with the tap: however often "queue" is tapped, it is one batch.
-  const [id] = useState(() => crypto.randomUUID());
   const [strategy, setStrategy] = useState<Strategy>('zip_with_qr');
-  const [files, setFiles] = useState<File[]>([]);
+  const [picked, setPicked] = useState<Picked[]>([]);
   const [taskId, setTaskId] = useState('');
+  const [cutOff, setCutOff] = useState(false);
   const [complaints, setComplaints] = useState<Complaints>({});
   const [busy, setBusy] = useState(false);
   const [over, setOver] = useState(false);
+  const [scanning, setScanning] = useState(false);
   const input = useRef<HTMLInputElement>(null);
-  const size = files.reduce((sum, file) => sum + file.size, 0);
+  const size = picked.reduce((sum, { files }) => sum + sizeOf(files), 0);
   const zip = strategy !== 'images';
+  const room = useRoom(size);
 
-  const pick = (picked: File[]): void => {
-    if (picked.length === 0) return;
-    setFiles(picked);
-    setComplaints((before) => (before.task_id ? { task_id: before.task_id } : {}));
+  const pick = (files: File[], how: Strategy = strategy): void => {
+    if (files.length === 0) return;
+    const batches = how === 'images' ? [files] : files.map((file) => [file]);
+    setPicked(batches.map((some) => ({ id: crypto.randomUUID(), files: some, grouping: [] })));
+    setComplaints(({ files: _, ...others }) => others);
+  };
+  // Opened with Sheaf, or shared with it.
+  useEffect(() => {
+    const files = incoming.value;
+    if (files.length === 0) return;
+    const how: Strategy = files.every((file) => /\.zip$/i.test(file.name)) ? 'zip_with_qr' : 'images';
+    setStrategy(how);
+    pick(files, how);
+  }, [incoming.value]);
+
+  const setTask = (text: string): void => {
+    const digits = text.replace(/\D/g, '');
+    setTaskId(digits.slice(0, DIGITS));
+    setCutOff(digits.length > DIGITS);
   };
 
-  const submit = async (): Promise<void> => {
-    const found = await checkBatch(strategy, files, taskId);
-    setComplaints(found);
-    if (found.files !== undefined || found.task_id !== undefined) {
-      document.getElementById(found.files !== undefined ? 'choose-files' : 'task-id')?.focus();
-      return;
-    }
+  const queue = async (): Promise<void> => {
     setBusy(true);
-    const task_id = needsTask(strategy) ? taskId : null;
-    await commands.queueBatch({ id, owner: { user_id: me.user_id, username: me.username }, strategy, task_id, files });
-    go('/queue');
+    try {
+      const found: Complaints = picked.length === 0 ? await checkBatch(strategy, [], taskId) : {};
+      for (const { files } of picked) Object.assign(found, await checkBatch(strategy, files, taskId));
+      setComplaints(found);
+      if (found.task_id !== undefined) return document.getElementById('task-id')?.focus();
+      if (found.files !== undefined) return document.getElementById('choose-files')?.focus();
+      const owner = { user_id: me.user_id, username: me.username };
+      const task_id = needsTask(strategy) ? taskId : null;
+      for (const { id, files, grouping } of picked)
+        await commands.queueBatch({ id, owner, strategy, task_id, files, grouping });
+      await dropShared();
+      go('/queue');
+    } finally {
+      setBusy(false);
+    }
   };
 
   return (
@@ -70,12 +96,12 @@ export const NewBatchScreen = ({ me }: { me: Me }) => {
       noValidate
       onSubmit={(event) => {
         event.preventDefault();
-        return submit();
+        return queue();
       }}
     >
-      <ScreenTitle title="New batch" />
+      <ScreenTitle title={t.title} />
       <fieldset class="choices">
-        <legend>What do you have?</legend>
+        <legend>{t.how}</legend>
         {STRATEGIES.map((choice) => (
           <label key={choice.value} class="choice card">
             <input
@@ -85,39 +111,48 @@ export const NewBatchScreen = ({ me }: { me: Me }) => {
               checked={strategy === choice.value}
               onChange={() => {
                 setStrategy(choice.value);
-                setFiles([]);
+                setPicked([]);
                 setComplaints({});
               }}
             />
             <Icon name={choice.icon} />
-            <span class="choice-title">{choice.title}</span>
-            <span class="choice-words">{choice.words}</span>
+            <span class="choice-title">{t[choice.title]}</span>
+            <span class="choice-words">{t[choice.words]}</span>
           </label>
         ))}
       </fieldset>
 
       {needsTask(strategy) && (
         <div class="field task-field">
-          <label for="task-id">Task id</label>
-          <input
-            id="task-id"
-            class="digits"
-            inputMode="numeric"
-            autocomplete="off"
-            maxLength={8}
-            placeholder="8 digits"
-            value={taskId}
-            onInput={(event) => setTaskId(event.currentTarget.value.replace(/\D/g, ''))}
-            aria-invalid={complaints.task_id !== undefined}
-            aria-describedby={complaints.task_id ? 'task-problem' : 'task-hint'}
-          />
+          <label for="task-id">{t.taskId}</label>
+          <div class="task-input">
+            <input
+              id="task-id"
+              class="digits"
+              inputMode="numeric"
+              autocomplete="off"
+              placeholder={t.digits}
+              value={taskId}
+              onInput={(event) => {
+                setTask(event.currentTarget.value);
+                // What was left out must leave the field too, though the state has not changed.
+                event.currentTarget.value = event.currentTarget.value.replace(/\D/g, '').slice(0, DIGITS);
+              }}
+              aria-invalid={complaints.task_id !== undefined}
+              aria-describedby={complaints.task_id ? 'task-problem' : 'task-hint'}
+            />
+            <button type="button" class="button" onClick={() => setScanning(true)}>
+              <Icon name="camera" />
+              {t.scan}
+            </button>
+          </div>
           {complaints.task_id ? (
             <p class="problem" id="task-problem" role="alert">
               {complaints.task_id}
             </p>
           ) : (
             <p class="hint" id="task-hint">
-              Printed on the cover sheet, under the QR code.
+              {cutOff ? t.taskExtra : t.taskHint}
             </p>
           )}
         </div>
@@ -125,7 +160,7 @@ export const NewBatchScreen = ({ me }: { me: Me }) => {
 
       <div class="field">
         <span class="label" id="files-label">
-          {zip ? 'ZIP file' : 'Images'}
+          {zip ? t.zipFile : t.imageFiles}
         </span>
         {/* biome-ignore lint/a11y/noStaticElementInteractions: dropping is a shortcut for the button inside */}
         <div
@@ -141,17 +176,18 @@ export const NewBatchScreen = ({ me }: { me: Me }) => {
             pick([...(event.dataTransfer?.files ?? [])]);
           }}
         >
-          {files.length === 0 ? (
-            <p class="drop-words">Drop {zip ? 'the ZIP file' : 'the images'} here, or</p>
+          {picked.length === 0 ? (
+            <p class="drop-words">{zip ? t.dropZip : t.dropImages}</p>
           ) : (
             <div class="picked">
               <Icon name={zip ? 'file' : 'images'} />
               <div>
-                <p class="picked-name">
-                  {files.length === 1 ? files[0]?.name : `${plural(files.length, 'file')}, in this order`}
-                </p>
+                <p class="picked-name">{pickedWords(picked)}</p>
                 <p class="quiet-line">
-                  {bytes(size)} · {plural(chunkCount(size, CHUNK_SIZE), 'chunk')}
+                  {listed([
+                    bytes(size),
+                    t.chunks(picked.reduce((sum, { files }) => sum + chunkCount(sizeOf(files), CHUNK_SIZE), 0)),
+                  ])}
                 </p>
               </div>
             </div>
@@ -163,17 +199,26 @@ export const NewBatchScreen = ({ me }: { me: Me }) => {
             aria-describedby={complaints.files ? 'files-label files-problem' : 'files-label'}
             onClick={() => input.current?.click()}
           >
-            {files.length > 0 ? 'Choose another' : zip ? 'Choose a ZIP file' : 'Choose images'}
+            {picked.length > 0 ? t.another : zip ? t.chooseZip : t.chooseImages}
           </button>
+          {!zip && (
+            <button type="button" class="button quiet" onClick={() => pickFolder((files) => pick(files))}>
+              {t.chooseFolder}
+            </button>
+          )}
           <input
             key={strategy}
             ref={input}
             type="file"
             class="off-screen"
             tabIndex={-1}
-            aria-label={zip ? 'ZIP file' : 'Images'}
-            accept={zip ? '.zip,application/zip' : 'image/jpeg,image/png,image/webp,image/tiff,.tif,.tiff'}
-            multiple={!zip}
+            aria-label={zip ? t.zipFile : t.imageFiles}
+            accept={
+              zip
+                ? '.zip,application/zip'
+                : 'image/jpeg,image/png,image/webp,image/tiff,application/pdf,.tif,.tiff,.pdf'
+            }
+            multiple
             onChange={(event) => pick([...(event.currentTarget.files ?? [])])}
           />
         </div>
@@ -183,14 +228,75 @@ export const NewBatchScreen = ({ me }: { me: Me }) => {
           </p>
         )}
       </div>
+      {picked.map((batch) => (
+        <PreviewPanel
+          key={batch.id}
+          files={batch.files}
+          zip={zip}
+          typedTask={needsTask(strategy) ? taskId : null}
+          onGrouping={(grouping) =>
+            setPicked((before) => before.map((one) => (one.id === batch.id ? { ...one, grouping } : one)))
+          }
+        />
+      ))}
+      {room !== null && size > room && (
+        <Banner tone="bad" icon="storage">
+          {t.noRoom({ size: bytes(size), room: bytes(room) })}
+        </Banner>
+      )}
+      {room !== null && size <= room && size > 0.8 * room && (
+        <Banner tone="doubt" icon="storage">
+          {t.nearlyNoRoom({ room: bytes(room) })}
+        </Banner>
+      )}
 
       <div class="form-end">
         <button type="submit" class="button primary" disabled={busy}>
           <Icon name="queue" />
-          Queue this batch
+          {picked.length > 1 ? t.queueAll(picked.length) : t.queueIt}
         </button>
-        <p class="hint">Works without a network. The batch is copied to this tablet and sent by itself.</p>
+        <p class="hint">{t.offline}</p>
       </div>
+      {scanning && (
+        <ScanTask
+          onTask={(id) => {
+            setTask(id);
+            setScanning(false);
+          }}
+          onClose={() => setScanning(false)}
+        />
+      )}
     </form>
   );
 };
+
+function pickedWords(picked: readonly Picked[]): string {
+  const t = newWords();
+  const [first] = picked;
+  if (picked.length > 1) return t.severalZips(picked.length);
+  return first?.files.length === 1 ? (first.files[0]?.name ?? '') : t.inOrder(first?.files.length ?? 0);
+}
+
+/** Free bytes for this origin, or null where the browser does not say. */
+function useRoom(size: number): number | null {
+  const [room, setRoom] = useState<number | null>(null);
+  useEffect(() => {
+    navigator.storage?.estimate?.().then(
+      ({ quota, usage }) => setRoom(quota === undefined ? null : quota - (usage ?? 0)),
+      () => {},
+    );
+  }, [size]);
+  return room;
+}
+
+/** All images of a folder, in the order of their names: scanners count in them. */
+function pickFolder(onFiles: (files: File[]) => void): void {
+  const input = document.createElement('input');
+  input.type = 'file';
+  input.webkitdirectory = true;
+  input.onchange = () => {
+    const files = [...(input.files ?? [])].filter(({ name }) => isScanName(name));
+    onFiles(files.sort((a, b) => a.webkitRelativePath.localeCompare(b.webkitRelativePath, 'en', { numeric: true })));
+  };
+  input.click();
+}

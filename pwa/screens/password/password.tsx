@@ -1,31 +1,57 @@
-// Choosing one's own password, before the server does anything else for an account that somebody else made.
+// Choosing one's own password: because somebody else made the account, or because one wants another.
 import { useState } from 'preact/hooks';
 import { useApp } from '../../app.ts';
+import { TextField } from '../../ui/controls.tsx';
 import { Logo } from '../../ui/icons.tsx';
 import { ScreenTitle } from '../../ui/parts.tsx';
+import { signInWords } from '../sign-in/words.ts';
 
 /** The server's own rule; it looks at more than the length. */
 const SHORTEST = 10;
+type Field = 'current' | 'next' | 'again';
 
-export const PasswordScreen = ({ username, onCancel }: { username: string; onCancel: () => void }) => {
+export const PasswordScreen = ({
+  username,
+  due,
+  onDone,
+}: {
+  username: string;
+  /** the server waits for it */
+  due: boolean;
+  onDone: () => void;
+}) => {
+  const t = signInWords();
   const { session, nudge } = useApp();
   const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<string>();
+  const [problems, setProblems] = useState<Partial<Record<Field, string>>>({});
+  const [trouble, setTrouble] = useState<string>();
+  const complain = (field: Field, words: string): void => {
+    setProblems({ [field]: words });
+    document.getElementById(field)?.focus();
+  };
   const submit = async (form: HTMLFormElement): Promise<void> => {
     const fields = new FormData(form);
-    const [current, next, again] = ['current', 'next', 'again'].map((name) => String(fields.get(name) ?? ''));
-    if (!current || !next) return setProblem('Type your present password and a new one.');
-    if (next.length < SHORTEST) return setProblem(`Use at least ${SHORTEST} characters.`);
-    if (next !== again) return setProblem('The two new passwords differ.');
+    const text = (name: Field): string => String(fields.get(name) ?? '');
+    setTrouble(undefined);
+    if (text('current') === '') return complain('current', t.typePresent);
+    if (text('next') === '') return complain('next', t.typeNext);
+    if (text('next').length < SHORTEST) return complain('next', t.tooShort({ n: SHORTEST }));
+    if (text('next') !== text('again')) return complain('again', t.differ);
+    setProblems({});
     setBusy(true);
-    setProblem(undefined);
-    const answer = await session.changePassword(current, next);
+    const answer = await session.changePassword(text('current'), text('next'));
     setBusy(false);
-    if (answer.kind === 'ok') nudge();
-    else if (answer.kind === 'unreachable') setProblem('The server cannot be reached. Try again with a network.');
-    else setProblem(answer.errors[0]?.message ?? answer.detail);
+    if (answer.kind === 'ok') {
+      nudge();
+      onDone();
+    } else if (answer.kind === 'unreachable') setTrouble(t.needsNetwork);
+    else {
+      const [error] = answer.errors;
+      if (error?.field === 'new_password') complain('next', error.message);
+      else if (error?.field === 'current_password') complain('current', error.message);
+      else setTrouble(error?.message ?? answer.detail);
+    }
   };
-  const described = problem ? { 'aria-invalid': true, 'aria-describedby': 'password-problem' } : {};
   return (
     <main class="sign-in" id="main">
       <form
@@ -40,8 +66,8 @@ export const PasswordScreen = ({ username, onCancel }: { username: string; onCan
           <Logo />
           <span>Sheaf</span>
         </div>
-        <ScreenTitle title="Choose your own password" />
-        <p class="hint">Somebody else made your account. Until the password is yours alone, the server waits.</p>
+        <ScreenTitle title={due ? t.chooseOwn : t.change} />
+        <p class="hint">{due ? t.whyOwn : t.whyChange}</p>
         <input
           class="off-screen"
           name="username"
@@ -51,28 +77,31 @@ export const PasswordScreen = ({ username, onCancel }: { username: string; onCan
           tabIndex={-1}
           aria-hidden="true"
         />
-        <div class="field">
-          <label for="current">Present password</label>
-          <input id="current" name="current" type="password" autocomplete="current-password" {...described} />
-        </div>
-        <div class="field">
-          <label for="next">New password</label>
-          <input id="next" name="next" type="password" autocomplete="new-password" {...described} />
-        </div>
-        <div class="field">
-          <label for="again">New password again</label>
-          <input id="again" name="again" type="password" autocomplete="new-password" {...described} />
-        </div>
-        {problem && (
-          <p class="problem" role="alert" id="password-problem">
-            {problem}
+        <TextField
+          id="current"
+          label={t.present}
+          type="password"
+          autocomplete="current-password"
+          problem={problems.current}
+        />
+        <TextField id="next" label={t.next} type="password" autocomplete="new-password" problem={problems.next} />
+        <TextField
+          id="again"
+          label={t.nextAgain}
+          type="password"
+          autocomplete="new-password"
+          problem={problems.again}
+        />
+        {trouble && (
+          <p class="problem" role="alert">
+            {trouble}
           </p>
         )}
         <button type="submit" class="button primary wide" disabled={busy}>
-          {busy ? 'Changing …' : 'Change it'}
+          {busy ? t.changing : t.changeIt}
         </button>
-        <button type="button" class="button quiet wide" onClick={onCancel}>
-          Not now
+        <button type="button" class="button quiet wide" onClick={onDone}>
+          {t.notNow}
         </button>
       </form>
     </main>

@@ -1,21 +1,31 @@
 // The upload queue: reads uploads, chunks and the sender's lease; calls pick again, try again, remove.
 import { useRef, useState } from 'preact/hooks';
 import { useApp } from '../../app.ts';
+import type { Sender } from '../../db.ts';
 import { batchPath } from '../../route.ts';
 import { useLive, useNow } from '../../store.ts';
-import { bytes, plural, when } from '../../ui/format.ts';
+import { bytes, listed, when } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Banner, Confirm, Empty, Pill, ScreenTitle } from '../../ui/parts.tsx';
+import { chooseSenders } from '../../uploads/sender.ts';
 import { readQueue } from './read.ts';
 import { type UploadView, viewUpload } from './state.ts';
+import { queueWords } from './words.ts';
 
-const TYPES: Record<string, string> = {
-  zip_with_qr: 'ZIP with cover sheets',
-  zip_without_qr: 'ZIP for one task',
-  images: 'Images for one task',
-};
+function typeWord(type: string): string {
+  const t = queueWords();
+  if (type === 'zip_with_qr') return t.zipCovers;
+  return type === 'images' ? t.imagesTask : t.zipTask;
+}
+
+const SENDERS = {
+  page: 'byPages',
+  sw: 'byWorker',
+  fetch: 'byBrowser',
+} as const satisfies Record<Sender, string>;
 
 export const QueueScreen = ({ userId }: { userId: string }) => {
+  const t = queueWords();
   const app = useApp();
   const now = useNow(5_000);
   const stored = useLive('queue', ['uploads', 'chunks', 'device'], () => readQueue(app.queue));
@@ -26,21 +36,35 @@ export const QueueScreen = ({ userId }: { userId: string }) => {
   const sent = mine?.filter((view) => view.upload.step.at === 'sent') ?? [];
   return (
     <>
-      <ScreenTitle title="Queue">
+      <ScreenTitle title={t.title}>
         <a class="button primary" href="/new">
           <Icon name="add" />
-          New batch
+          {t.newBatch}
         </a>
       </ScreenTitle>
+      {stored && stored.off.length > 0 && (
+        <Banner tone="wait" icon="alert">
+          {t.switchedOff({ senders: listed(stored.off.map((sender) => t[SENDERS[sender]])) })}{' '}
+          <button
+            type="button"
+            class="button"
+            onClick={async () => {
+              await chooseSenders(app.queue, '?senders=all');
+              app.nudge();
+            }}
+          >
+            {t.switchOn}
+          </button>
+        </Banner>
+      )}
       {others.length > 0 && (
         <Banner tone="wait" icon="user">
-          {plural(others.length, 'upload')} of {others.length === 1 ? 'another user is' : 'other users are'} kept on
-          this device too.
+          {t.others(others.length)}
         </Banner>
       )}
       {mine && mine.length === 0 && (
-        <Empty title="Nothing is waiting to be sent.">
-          <p>Batches that you queue stay here until the server has verified every byte.</p>
+        <Empty title={t.empty}>
+          <p>{t.emptyWords}</p>
         </Empty>
       )}
       {open.length > 0 && (
@@ -53,7 +77,7 @@ export const QueueScreen = ({ userId }: { userId: string }) => {
       {sent.length > 0 && (
         <section aria-labelledby="sent-title">
           <h2 id="sent-title" class="section-title">
-            Arrived
+            {t.arrived}
           </h2>
           <ul class="stack">
             {sent.map((view) => (
@@ -67,6 +91,7 @@ export const QueueScreen = ({ userId }: { userId: string }) => {
 };
 
 const UploadCard = ({ view, now }: { view: UploadView; now: number }) => {
+  const t = queueWords();
   const { commands } = useApp();
   const [removing, setRemoving] = useState(false);
   const { upload } = view;
@@ -77,9 +102,12 @@ const UploadCard = ({ view, now }: { view: UploadView; now: number }) => {
         <div class="upload-name">
           <h3>{upload.name}</h3>
           <p class="quiet-line">
-            {TYPES[upload.upload_type]}
-            {upload.task_id ? ` · task ${upload.task_id}` : ''} · {bytes(upload.size)} · queued{' '}
-            {when(upload.created_at, now)}
+            {listed([
+              typeWord(upload.upload_type),
+              upload.task_id ? t.task({ id: upload.task_id }) : '',
+              bytes(upload.size),
+              t.queued({ when: when(upload.created_at, now) }),
+            ])}
           </p>
         </div>
         <Pill tone={view.tone} icon={view.icon}>
@@ -92,27 +120,27 @@ const UploadCard = ({ view, now }: { view: UploadView; now: number }) => {
         {view.needs_file && <PickAgain view={view} />}
         {view.can_retry && !view.sending && (
           <button type="button" class="button" onClick={() => commands.tryAgain(upload.id)}>
-            {upload.step.at === 'parked' ? 'Try again' : 'Send now'}
+            {upload.step.at === 'parked' ? t.tryAgain : t.sendNow}
           </button>
         )}
         {upload.server && (
           <a class="button" href={batchPath(upload.server.batch_id)}>
-            Open batch
+            {t.openBatch}
           </a>
         )}
         <button
           type="button"
           class="button quiet"
           onClick={() => (sent ? commands.removeUpload(upload.id) : setRemoving(true))}
-          aria-label={`${sent ? 'Clear' : 'Remove'} ${upload.name}`}
+          aria-label={(sent ? t.clearNamed : t.removeNamed)({ name: upload.name })}
         >
-          {sent ? 'Clear' : 'Remove'}
+          {sent ? t.clear : t.remove}
         </button>
       </div>
       {removing && (
         <Confirm
-          title="Remove this upload?"
-          action="Remove it"
+          title={t.removeAsk}
+          action={t.removeIt}
           onCancel={() => setRemoving(false)}
           onConfirm={() => {
             setRemoving(false);
@@ -121,9 +149,8 @@ const UploadCard = ({ view, now }: { view: UploadView; now: number }) => {
         >
           <p>
             {view.only_here_bytes > 0
-              ? `${bytes(view.only_here_bytes)} that the server does not have will be deleted from this device. `
-              : 'Nothing of it is only on this device. '}
-            Make sure that you still have {upload.name}.
+              ? t.removeWords({ size: bytes(view.only_here_bytes), name: upload.name })
+              : t.removeNothing({ name: upload.name })}
           </p>
         </Confirm>
       )}
@@ -135,8 +162,9 @@ const UploadCard = ({ view, now }: { view: UploadView; now: number }) => {
 const MOST_CELLS = 120;
 
 const ChunkStrip = ({ view }: { view: UploadView }) => {
+  const t = queueWords();
   const { total, safe, sent, sent_bytes, safe_bytes, upload } = view;
-  const words = `${sent} of ${plural(total, 'chunk')} sent, ${safe} safe`;
+  const words = t.chunksSafe({ sent: t.chunksSent(total, { sent }), safe });
   return (
     <div class="chunks">
       {total <= MOST_CELLS ? (
@@ -153,13 +181,11 @@ const ChunkStrip = ({ view }: { view: UploadView }) => {
         </div>
       )}
       <p class="chunk-words">
-        <span>
-          <b>{sent}</b> of {plural(total, 'chunk')} sent
-        </span>
+        <span>{t.chunksSent(total, { sent })}</span>
         <span>
           {sent === total
             ? bytes(upload.size)
-            : `${bytes(sent_bytes)} sent · ${bytes(safe_bytes)} safe · ${bytes(upload.size)} in all`}
+            : t.sizes({ sent: bytes(sent_bytes), safe: bytes(safe_bytes), all: bytes(upload.size) })}
         </span>
       </p>
     </div>
@@ -167,6 +193,7 @@ const ChunkStrip = ({ view }: { view: UploadView }) => {
 };
 
 const PickAgain = ({ view }: { view: UploadView }) => {
+  const t = queueWords();
   const { commands } = useApp();
   const input = useRef<HTMLInputElement>(null);
   const [problem, setProblem] = useState<string>();
@@ -178,20 +205,20 @@ const PickAgain = ({ view }: { view: UploadView }) => {
     setProblem(undefined);
     const answer = await commands.pickAgain(upload.id, files);
     setChecking(false);
-    if (answer.kind === 'other-file') setProblem(`That is not the same file: ${answer.detail}.`);
+    if (answer.kind === 'other-file') setProblem(t.otherFile({ detail: answer.detail }));
   };
   return (
     <>
       <button type="button" class="button primary" disabled={checking} onClick={() => input.current?.click()}>
         <Icon name="file" />
-        {checking ? 'Checking …' : 'Choose the file again'}
+        {checking ? t.checking : t.chooseAgain}
       </button>
       <input
         ref={input}
         type="file"
         class="off-screen"
         tabIndex={-1}
-        aria-label={`Choose ${upload.name} again`}
+        aria-label={t.chooseNamed({ name: upload.name })}
         multiple={upload.files.length > 1}
         onChange={(event) => pick([...(event.currentTarget.files ?? [])])}
       />

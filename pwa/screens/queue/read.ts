@@ -1,11 +1,14 @@
 // The queue as stored: every upload with its chunks, and who sends.
-import type { Chunk, QueueDb, Upload } from '../../db.ts';
+import { type Chunk, type QueueDb, SENDERS, type Sender, type Upload } from '../../db.ts';
 import { allUploads, chunksFor } from '../../uploads/queue.ts';
+import { sendersOn } from '../../uploads/sender.ts';
 import type { Lease } from './state.ts';
 
 export interface StoredQueue {
   uploads: { upload: Upload; chunks: Chunk[] }[];
   lease: Lease;
+  /** senders that were switched off on this device */
+  off: Sender[];
 }
 
 export async function readQueue(queue: QueueDb): Promise<StoredQueue> {
@@ -17,5 +20,10 @@ export async function readQueue(queue: QueueDb): Promise<StoredQueue> {
   // Whoever holds the lease without a line only tries: that is waiting, not sending.
   const offline = link?.key === 'link' && link.state === 'offline';
   uploads.sort((a, b) => b.upload.created_at.localeCompare(a.upload.created_at));
-  return { uploads, lease: row?.key === 'sender' && !offline ? row : null };
+  const on = await sendersOn(queue);
+  return {
+    uploads,
+    lease: row?.key === 'sender' && !offline ? row : null,
+    off: SENDERS.filter((sender) => !on.has(sender)),
+  };
 }

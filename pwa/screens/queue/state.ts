@@ -1,9 +1,10 @@
 // What to say about an upload, from what is stored of it. Pure.
 import type { Chunk, DeviceRow, Upload } from '../../db.ts';
-import { bytes, plural, roughly } from '../../ui/format.ts';
+import { bytes, roughly } from '../../ui/format.ts';
 import type { IconName, Tone } from '../../ui/words.ts';
 import { totalChunks } from '../../uploads/queue.ts';
 import { LEASE_STALE_MS } from '../../uploads/sender.ts';
+import { queueWords } from './words.ts';
 
 export type Lease = Extract<DeviceRow, { key: 'sender' }> | null;
 
@@ -31,24 +32,25 @@ export interface UploadView {
   can_retry: boolean;
 }
 
-const INCOMPLETE: Record<Extract<Upload['step'], { at: 'incomplete' }>['why'], string> = {
-  interrupted: 'Copying was interrupted.',
-  'no-room': 'This device has no room for the rest.',
-  damaged: 'Some copied bytes could not be read back.',
-  'server-lost': 'The server no longer has what was sent.',
-  'file-changed': 'The file changed or was removed while it was copied.',
-};
+const INCOMPLETE = {
+  interrupted: 'interrupted',
+  'no-room': 'noRoom',
+  damaged: 'damaged',
+  'server-lost': 'serverLost',
+  'file-changed': 'fileChanged',
+} as const satisfies Record<Extract<Upload['step'], { at: 'incomplete' }>['why'], string>;
 
-const WAITING: Record<Extract<Upload['step'], { at: 'waiting' }>['why'], string> = {
-  'no-network': 'Waiting for the network; it is sent by itself, even with this app closed.',
-  busy: 'The server is busy; it is tried again soon.',
-  'server-full': 'The server has no room at the moment; it is tried again. Tell your administrator.',
-  'sign-in': 'Sign in again to send it.',
-  'other-user': 'It is sent when its owner signs in on this device.',
-  password: 'Choose your own password first; then it is sent.',
-};
+const WAITING = {
+  'no-network': 'waitNetwork',
+  busy: 'waitBusy',
+  'server-full': 'waitFull',
+  'sign-in': 'waitSignIn',
+  'other-user': 'waitOther',
+  password: 'waitPassword',
+} as const satisfies Record<Extract<Upload['step'], { at: 'waiting' }>['why'], string>;
 
 export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Lease, now: number): UploadView {
+  const t = queueWords();
   const total = totalChunks(upload);
   const inHand = lease?.upload === upload.id && now - lease.beat < LEASE_STALE_MS ? lease : null;
   const arrived = upload.step.at === 'sent';
@@ -82,8 +84,8 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
       ...base,
       tone: 'run',
       icon: 'sending',
-      word: 'Sending',
-      sentence: `Sending chunk ${Math.min(sent + 1, total)} of ${total}${pace(upload.size - sent_bytes, inHand.rate)}.${passing}`,
+      word: t.sending,
+      sentence: `${pace(Math.min(sent + 1, total), total, upload.size - sent_bytes, inHand.rate)}${passing}`,
       sending: true,
     };
   }
@@ -93,16 +95,16 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         ...base,
         tone: 'run',
         icon: 'running',
-        word: 'Copying',
-        sentence: `Copying to this device: ${bytes(safe_bytes)} of ${bytes(upload.size)} safe. Keep this page open and the file in place.`,
+        word: t.copying,
+        sentence: t.copyingWords({ safe: bytes(safe_bytes), all: bytes(upload.size) }),
       };
     case 'passing':
       return {
         ...base,
         tone: step.wait ? 'wait' : 'run',
         icon: step.wait ? 'clock' : 'running',
-        word: step.wait ? 'Waiting' : 'Copying',
-        sentence: `${passes(base)}${step.wait ? ` ${WAITING[step.wait.why]}` : ''}`,
+        word: step.wait ? t.waiting : t.copying,
+        sentence: `${passes(base)}${step.wait ? ` ${t[WAITING[step.wait.why]]}` : ''}`,
         can_retry: step.wait !== null,
       };
     case 'incomplete':
@@ -110,8 +112,13 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         ...base,
         tone: 'doubt',
         icon: 'alert',
-        word: 'Needs the file again',
-        sentence: `${INCOMPLETE[step.why]} ${bytes(safe_bytes)} of ${bytes(upload.size)} are safe. Choose ${fileName(upload)} again for the rest.`,
+        word: t.needsFile,
+        sentence: t.needsFileWords({
+          why: t[INCOMPLETE[step.why]],
+          safe: bytes(safe_bytes),
+          all: bytes(upload.size),
+          file: fileName(upload),
+        }),
         needs_file: true,
       };
     case 'queued':
@@ -119,8 +126,8 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         ...base,
         tone: 'wait',
         icon: 'safe',
-        word: 'Safe on this device',
-        sentence: `All ${bytes(upload.size)} are on this device. It is sent by itself as soon as there is a network.`,
+        word: t.safeHere,
+        sentence: t.allHere({ all: bytes(upload.size) }),
         can_retry: true,
       };
     case 'waiting':
@@ -128,8 +135,8 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         ...base,
         tone: 'wait',
         icon: step.why === 'no-network' ? 'safe' : 'clock',
-        word: step.why === 'no-network' ? 'Safe on this device' : 'Waiting',
-        sentence: step.why === 'no-network' ? WAITING[step.why] : `Safe on this device. ${WAITING[step.why]}`,
+        word: step.why === 'no-network' ? t.safeHere : t.waiting,
+        sentence: step.why === 'no-network' ? t[WAITING[step.why]] : t.safeAnd({ words: t[WAITING[step.why]] }),
         can_retry: step.why === 'no-network' || step.why === 'busy' || step.why === 'server-full',
       };
     case 'parked':
@@ -137,8 +144,8 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         ...base,
         tone: 'bad',
         icon: 'alert',
-        word: 'Needs attention',
-        sentence: `The server refused it: ${asSentence(step.detail)}${sent < total ? ' Its bytes stay on this device.' : ''}`,
+        word: t.needsAttention,
+        sentence: (sent < total ? t.refusedStays : t.refused)({ why: asSentence(step.detail) }),
         can_retry: !FINAL.has(step.code),
       };
     case 'sent':
@@ -146,19 +153,21 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         ...base,
         tone: 'ok',
         icon: 'done',
-        word: 'Sent',
-        sentence: `All ${bytes(upload.size)} arrived and were verified.`,
+        word: t.sent,
+        sentence: t.arrivedWords({ all: bytes(upload.size) }),
       };
   }
 }
 
 /** How much of what does not fit on the device is in safety, and what that asks of a person. */
 const passes = ({ safe_bytes, upload }: Pick<UploadView, 'safe_bytes' | 'upload'>): string =>
-  `${bytes(safe_bytes)} of ${bytes(upload.size)} are safe, on this device or with the server; the rest does not fit here until more is sent. Keep this page open and the file in place.`;
+  queueWords().passing({ safe: bytes(safe_bytes), all: bytes(upload.size) });
 
-/** Bytes a second, once they were measured, and what they promise. */
-const pace = (left: number, rate: number | null): string =>
-  rate && rate >= 1024 ? ` at ${bytes(rate)}/s, ${roughly((left / rate) * 1000)} left` : '';
+/** What is sent; once bytes a second were measured, what they promise. */
+const pace = (at: number, total: number, left: number, rate: number | null): string =>
+  rate && rate >= 1024
+    ? queueWords().sendingAt({ at, total, rate: bytes(rate), left: roughly((left / rate) * 1000) })
+    : queueWords().sendingChunk({ at, total });
 
 /** Trying again brings the same answer: it is the file that is wrong. */
 const FINAL = new Set([
@@ -173,7 +182,9 @@ const FINAL = new Set([
 const asSentence = (words: string): string => `${words.replace(/\.+$/, '')}.`;
 
 const fileName = (upload: Upload): string =>
-  upload.files.length === 1 ? `“${upload.files[0]?.name}”` : `the same ${plural(upload.files.length, 'file')}`;
+  upload.files.length === 1
+    ? queueWords().oneFile({ name: upload.files[0]?.name ?? '' })
+    : queueWords().sameFiles(upload.files.length);
 
 export type Work = 'none' | 'attention' | 'sending' | 'waiting';
 

@@ -2,11 +2,13 @@
 import { useState } from 'preact/hooks';
 import { useApp } from '../../app.ts';
 import { useLive } from '../../store.ts';
-import { plural } from '../../ui/format.ts';
 import { Logo } from '../../ui/icons.tsx';
 import { Banner, ScreenTitle } from '../../ui/parts.tsx';
+import { LanguageChoice } from '../language-choice.tsx';
+import { signInWords } from './words.ts';
 
 export const SignInScreen = ({ again, onCancel }: { again: string | null; onCancel?: () => void }) => {
+  const t = signInWords();
   const { session, queue, nudge } = useApp();
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string>();
@@ -18,17 +20,15 @@ export const SignInScreen = ({ again, onCancel }: { again: string | null; onCanc
     const username = String(fields.get('username') ?? '').trim();
     const password = String(fields.get('password') ?? '');
     if (username === '' || password === '') {
-      setProblem('Type your user name and your password.');
+      setProblem(t.typeBoth);
       return;
     }
     setBusy(true);
     setProblem(undefined);
     const answer = await session.signIn(username, password);
     setBusy(false);
-    if (answer.kind === 'unreachable')
-      setProblem('The server cannot be reached. Signing in needs the network once; what is queued stays safe.');
-    else if (answer.kind === 'refused')
-      setProblem(answer.status === 401 ? 'User name or password is wrong.' : answer.detail);
+    if (answer.kind === 'unreachable') setProblem(t.unreachable);
+    else if (answer.kind === 'refused') setProblem(answer.status === 401 ? t.wrong : answer.detail);
     else {
       nudge();
       onCancel?.();
@@ -48,14 +48,14 @@ export const SignInScreen = ({ again, onCancel }: { again: string | null; onCanc
           <Logo />
           <span>Sheaf</span>
         </div>
-        <ScreenTitle title={again === null ? 'Sign in' : 'Sign in again'} />
+        <ScreenTitle title={again === null ? t.signIn : t.again} />
         {waiting && waiting.length > 0 && (
           <Banner tone="wait" icon="safe">
-            {plural(waiting.length, 'upload')} {waiting.length === 1 ? 'is' : 'are'} safe on this tablet.
+            {t.safeHere(waiting.length)}
           </Banner>
         )}
         <div class="field">
-          <label for="username">User name</label>
+          <label for="username">{t.username}</label>
           <input
             id="username"
             name="username"
@@ -68,7 +68,7 @@ export const SignInScreen = ({ again, onCancel }: { again: string | null; onCanc
           />
         </div>
         <div class="field">
-          <label for="password">Password</label>
+          <label for="password">{t.password}</label>
           <input
             id="password"
             name="password"
@@ -84,13 +84,14 @@ export const SignInScreen = ({ again, onCancel }: { again: string | null; onCanc
           </p>
         )}
         <button type="submit" class="button primary wide" disabled={busy}>
-          {busy ? 'Signing in …' : 'Sign in'}
+          {busy ? t.busy : t.signIn}
         </button>
         {onCancel && (
           <button type="button" class="button quiet wide" onClick={onCancel}>
-            Not now
+            {t.notNow}
           </button>
         )}
+        <LanguageChoice />
       </form>
     </main>
   );

@@ -12,8 +12,10 @@ import { readKeys } from '../keys/view.ts';
 import { useLook } from '../look.tsx';
 import { Pending, PendingPill, refusalOf } from '../pending.tsx';
 import { differencesOf, formOf, readTasks, type TaskComplaints, type TaskForm, type TaskView, taskOf } from './view.ts';
+import { taskWords } from './words.ts';
 
 export const TaskScreen = ({ id, me }: { id: string | null; me: Me }) => {
+  const t = taskWords();
   const user = useUser();
   useLook('tasks', 'keys', 'choices');
   const stored = useLive(`task ${id}`, ['tasks', 'overlays', 'outbox', 'choices', 'keys'], async () => {
@@ -33,16 +35,16 @@ export const TaskScreen = ({ id, me }: { id: string | null; me: Me }) => {
     <>
       <a class="back" href="/tasks">
         <Icon name="back" />
-        Tasks
+        {t.title}
       </a>
       {stored && (id === null || stored.view) ? (
         <Editor {...stored} />
       ) : (
         <>
-          <ScreenTitle title={id === null ? 'New task' : `Task ${id}`} />
+          <ScreenTitle title={id === null ? t.newTask : t.taskNamed({ id })} />
           {stored && (
-            <Empty title="This task is not kept on this tablet.">
-              <p>It is fetched as soon as the server can be reached, when you may see it.</p>
+            <Empty title={t.notKept}>
+              <p>{t.notKeptWords}</p>
             </Empty>
           )}
         </>
@@ -61,6 +63,7 @@ interface EditorProps {
 }
 
 const Editor = ({ view, taken, keys, templates, centres, exams }: EditorProps) => {
+  const t = taskWords();
   const user = useUser();
   const [typing, setTyping] = useState<{ form: TaskForm; stamp: string | null } | null>(null);
   const [complaints, setComplaints] = useState<TaskComplaints>({});
@@ -75,7 +78,7 @@ const Editor = ({ view, taken, keys, templates, centres, exams }: EditorProps) =
     const said = taskOf(form);
     const found = 'complaints' in said ? said.complaints : {};
     if (!view && found.task_id === undefined && taken.includes(form.task_id.trim()))
-      found.task_id = `There is a task ${form.task_id.trim()} already. Open that one.`;
+      found.task_id = t.taken({ id: form.task_id.trim() });
     setComplaints(found);
     const [first] = Object.keys(found);
     if (first !== undefined || !('task' in said)) return document.getElementById(`task-${first}`)?.focus();
@@ -99,14 +102,15 @@ const Editor = ({ view, taken, keys, templates, centres, exams }: EditorProps) =
         class={more.digits ? 'digits' : ''}
         autocomplete="off"
         value={form[field]}
-        maxLength={more.digits ?? 191}
+        maxLength={more.digits ? 40 : 191}
         {...(more.digits ? { inputMode: 'numeric' as const } : {})}
         {...(more.list ? { list: `list-${field}` } : {})}
         aria-invalid={complaints[field] !== undefined}
         {...(complaints[field] || more.hint ? { 'aria-describedby': `about-${field}` } : {})}
         onInput={(event) => {
           const { value } = event.currentTarget;
-          set(field, more.digits ? value.replace(/\D/g, '') : value);
+          // `maxLength` counts what is pasted before the spaces in it are taken out.
+          set(field, more.digits ? value.replace(/\D/g, '').slice(0, more.digits) : value);
         }}
       />
       {more.list && (
@@ -149,41 +153,39 @@ const Editor = ({ view, taken, keys, templates, centres, exams }: EditorProps) =
         return save();
       }}
     >
-      <ScreenTitle title={view ? `Task ${view.task.task_id}` : 'New task'}>
+      <ScreenTitle title={view ? t.taskNamed({ id: view.task.task_id }) : t.newTask}>
         {view && <PendingPill edits={view.edits} />}
       </ScreenTitle>
       {view && (
-        <Pending edits={view.edits} subject={taskSubject(view.task.task_id)} name={`task ${view.task.task_id}`}>
-          {view.stored && (
-            <p>Yours against the server’s: {differencesOf(view.task, view.stored).join(' · ') || 'the same'}</p>
-          )}
+        <Pending edits={view.edits} subject={taskSubject(view.task.task_id)} name={t.aTask({ id: view.task.task_id })}>
+          {view.stored && <p>{t.oursTheirs({ list: differencesOf(view.task, view.stored).join(' · ') || t.same })}</p>}
         </Pending>
       )}
       <div class="card form-grid">
-        {!view && text('task_id', 'Task id', { digits: 8, hint: 'The 8 digits under the QR code of the cover.' })}
-        {text('exam', 'Exam', { list: exams })}
-        {text('centre', 'Centre', { list: centres })}
+        {!view && text('task_id', t.taskId, { digits: 8, hint: t.taskIdHint })}
+        {text('exam', t.exam, { list: exams })}
+        {text('centre', t.centre, { list: centres })}
         {choice(
           'template_id',
-          'Sheet',
-          'Choose …',
+          t.sheet,
+          t.choose,
           templates.filter((name) => name !== 'sheaf-cover'),
         )}
-        {choice('key_id', 'Answer key', 'None yet', keys, 'Without one, sheets are read and wait for it.')}
-        {text('packet', 'Packet', { hint: 'Bundle or seal number.' })}
-        {text('expected_count', 'Sheets expected', { digits: 7 })}
+        {choice('key_id', t.key, t.noneYet, keys, t.keyHint)}
+        {text('packet', t.packet, { hint: t.packetHint })}
+        {text('expected_count', t.expected, { digits: 7 })}
       </div>
       <div class="form-end">
         <button type="submit" class="button primary">
           <Icon name="safe" />
-          {view ? 'Save task' : 'Make this task'}
+          {view ? t.save : t.make}
         </button>
         {form.key_id && view && (
           <a class="button quiet" href={keyPath(form.key_id)}>
-            Open its key
+            {t.openKey}
           </a>
         )}
-        <p class="hint">Works without a network: it is kept on this tablet and sent by itself.</p>
+        <p class="hint">{t.worksOffline}</p>
       </div>
     </form>
   );

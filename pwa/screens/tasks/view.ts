@@ -3,6 +3,7 @@ import type { TaskAnswer } from '../../../shared/protocol/key.ts';
 import { taskStamp } from '../../../shared/protocol/sync.ts';
 import type { Edit, TaskFields, UserDb } from '../../db.ts';
 import { taskSubject } from '../../sync/outbox.ts';
+import { taskWords } from './words.ts';
 
 export interface TaskView {
   task: TaskFields;
@@ -55,13 +56,14 @@ export type TaskComplaints = Partial<Record<keyof TaskForm, string>>;
 
 /** The task that a form says, or what is wrong with it, by field. */
 export function taskOf(form: TaskForm): { task: TaskFields } | { complaints: TaskComplaints } {
+  const t = taskWords();
   const complaints: TaskComplaints = {};
   const text = (field: keyof TaskForm): string => form[field].trim();
-  if (!/^\d{8}$/.test(text('task_id'))) complaints.task_id = 'A task id has exactly 8 digits.';
-  if (text('exam') === '') complaints.exam = 'Name the exam.';
-  if (text('centre') === '') complaints.centre = 'Name the centre.';
-  if (text('template_id') === '') complaints.template_id = 'Choose the sheet.';
-  if (!/^\d{0,7}$/.test(text('expected_count'))) complaints.expected_count = 'A whole number, or nothing.';
+  if (!/^\d{8}$/.test(text('task_id'))) complaints.task_id = t.badId;
+  if (text('exam') === '') complaints.exam = t.nameExam;
+  if (text('centre') === '') complaints.centre = t.nameCentre;
+  if (text('template_id') === '') complaints.template_id = t.chooseSheet;
+  if (!/^\d{0,7}$/.test(text('expected_count'))) complaints.expected_count = t.wholeNumber;
   if (Object.keys(complaints).length > 0) return { complaints };
   return {
     task: {
@@ -76,18 +78,21 @@ export function taskOf(form: TaskForm): { task: TaskFields } | { complaints: Tas
   };
 }
 
-const NAMES: Record<keyof Omit<TaskFields, 'task_id'>, string> = {
-  exam: 'exam',
-  centre: 'centre',
-  packet: 'packet',
-  template_id: 'sheet',
-  key_id: 'answer key',
-  expected_count: 'expected sheets',
-};
+const NAMES = {
+  exam: 'fieldExam',
+  centre: 'fieldCentre',
+  packet: 'fieldPacket',
+  template_id: 'fieldSheet',
+  key_id: 'fieldKey',
+  expected_count: 'fieldExpected',
+} as const satisfies Record<keyof Omit<TaskFields, 'task_id'>, string>;
 
 /** `packet P-17, not P-18` for each field in which the two differ. */
 export function differencesOf(ours: TaskFields, theirs: TaskFields): string[] {
   return (Object.keys(NAMES) as (keyof typeof NAMES)[])
     .filter((field) => ours[field] !== theirs[field])
-    .map((field) => `${NAMES[field]} ${ours[field] ?? 'none'}, not ${theirs[field] ?? 'none'}`);
+    .map((field) => {
+      const t = taskWords();
+      return t.differs({ field: t[NAMES[field]], ours: ours[field] ?? t.nothing, theirs: theirs[field] ?? t.nothing });
+    });
 }

@@ -7,15 +7,17 @@ import type { UserRow } from '../../../shared/protocol/user.ts';
 import { useApp, useUser } from '../../app.ts';
 import { go } from '../../route.ts';
 import { useLive, useNow } from '../../store.ts';
-import { ago, plural } from '../../ui/format.ts';
+import { ago } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Confirm, Empty, Pill, ScreenTitle } from '../../ui/parts.tsx';
 import { useLook } from '../look.tsx';
 import { TrueAt } from '../true-at.tsx';
-import { ROLE_WORDS } from './roles.ts';
+import { roleWords } from './roles.ts';
 import { UserState } from './users.tsx';
+import { userWords } from './words.ts';
 
 export const UserScreen = ({ id, me }: { id: string | null; me: Me }) => {
+  const t = userWords();
   const user = useUser();
   const places = id === null ? ['users', 'choices'] : ['users', 'choices', `devices:${id}`];
   useLook(...places);
@@ -27,15 +29,15 @@ export const UserScreen = ({ id, me }: { id: string | null; me: Me }) => {
     <>
       <a class="back" href="/users">
         <Icon name="back" />
-        Users
+        {t.title}
       </a>
       {id === null && <NewUserForm centres={stored?.centres ?? []} />}
       {id !== null && !stored?.row && (
         <>
-          <ScreenTitle title="User" />
+          <ScreenTitle title={t.user} />
           {stored && (
-            <Empty title="This user is not kept on this tablet.">
-              <p>They are fetched as soon as the server can be reached.</p>
+            <Empty title={t.notKept}>
+              <p>{t.notKeptWords}</p>
             </Empty>
           )}
         </>
@@ -57,15 +59,15 @@ export const UserScreen = ({ id, me }: { id: string | null; me: Me }) => {
 
 const RoleChoice = ({ role, onChange }: { role: Role; onChange: (role: Role) => void }) => (
   <div class="field">
-    <label for="role">Role</label>
+    <label for="role">{userWords().role}</label>
     <select id="role" value={role} onChange={(event) => onChange(event.currentTarget.value as Role)}>
       {ROLES.map((name) => (
         <option key={name} value={name}>
-          {ROLE_WORDS[name].word}
+          {roleWords(name).word}
         </option>
       ))}
     </select>
-    <p class="hint">{ROLE_WORDS[role].may}</p>
+    <p class="hint">{roleWords(role).may}</p>
   </div>
 );
 
@@ -78,6 +80,7 @@ const CentreChoice = ({
   chosen: string[];
   onChange: (chosen: string[]) => void;
 }) => {
+  const t = userWords();
   const [fresh, setFresh] = useState('');
   const add = (): void => {
     const name = fresh.trim();
@@ -86,7 +89,7 @@ const CentreChoice = ({
   };
   return (
     <fieldset class="field centres">
-      <legend>Centres</legend>
+      <legend>{t.centres}</legend>
       <div class="checks">
         {[...new Set([...known, ...chosen])].sort().map((name) => (
           <label key={name} class="check">
@@ -103,18 +106,18 @@ const CentreChoice = ({
       </div>
       <div class="add-centre">
         <label class="off-screen" for="new-centre">
-          Another centre
+          {t.anotherCentre}
         </label>
         <input
           id="new-centre"
           autocomplete="off"
-          placeholder="Another centre"
+          placeholder={t.anotherCentre}
           maxLength={191}
           value={fresh}
           onInput={(event) => setFresh(event.currentTarget.value)}
         />
         <button type="button" class="button" disabled={fresh.trim() === ''} onClick={add}>
-          Add
+          {t.add}
         </button>
       </div>
     </fieldset>
@@ -129,6 +132,7 @@ const Trouble = ({ words }: { words: string | null }) =>
   );
 
 const NewUserForm = ({ centres }: { centres: string[] }) => {
+  const t = userWords();
   const user = useUser();
   const { office } = useApp();
   const [username, setUsername] = useState('');
@@ -138,9 +142,9 @@ const NewUserForm = ({ centres }: { centres: string[] }) => {
   const [busy, setBusy] = useState(false);
   const [trouble, setTrouble] = useState<string | null>(null);
   const submit = async (): Promise<void> => {
-    if (username.trim() === '') return setTrouble('Give a user name.');
+    if (username.trim() === '') return setTrouble(t.giveName);
     const weak = passwordProblem(password, username);
-    if (weak) return setTrouble(`First password: ${weak}.`);
+    if (weak) return setTrouble(t.firstProblem({ problem: weak }));
     setBusy(true);
     const asked = { username: username.trim(), password, role, centres: chosen, must_change_password: true };
     const said = await office.createUser(
@@ -161,10 +165,10 @@ const NewUserForm = ({ centres }: { centres: string[] }) => {
         return submit();
       }}
     >
-      <ScreenTitle title="New user" />
+      <ScreenTitle title={t.newUser} />
       <div class="card form-grid">
         <div class="field">
-          <label for="new-username">User name</label>
+          <label for="new-username">{t.username}</label>
           <input
             id="new-username"
             autocomplete="off"
@@ -176,7 +180,7 @@ const NewUserForm = ({ centres }: { centres: string[] }) => {
           />
         </div>
         <div class="field">
-          <label for="first-password">First password</label>
+          <label for="first-password">{t.firstPassword}</label>
           <input
             id="first-password"
             type="password"
@@ -186,7 +190,7 @@ const NewUserForm = ({ centres }: { centres: string[] }) => {
             onInput={(event) => setPassword(event.currentTarget.value)}
           />
           <p class="hint" id="first-password-hint">
-            For one sign-in: they choose their own then.
+            {t.firstHint}
           </p>
         </div>
         <RoleChoice role={role} onChange={setRole} />
@@ -196,15 +200,16 @@ const NewUserForm = ({ centres }: { centres: string[] }) => {
       <div class="form-end">
         <button type="submit" class="button primary" disabled={busy}>
           <Icon name="add" />
-          {busy ? 'Making …' : 'Make this user'}
+          {busy ? t.making : t.make}
         </button>
-        <p class="hint">Needs the network.</p>
+        <p class="hint">{t.needsNetwork}</p>
       </div>
     </form>
   );
 };
 
 const Rights = ({ row, centres }: { row: UserRow; centres: string[] }) => {
+  const t = userWords();
   const user = useUser();
   const { office } = useApp();
   const [role, setRole] = useState(row.role);
@@ -224,7 +229,7 @@ const Rights = ({ row, centres }: { row: UserRow; centres: string[] }) => {
   return (
     <section class="card" aria-labelledby="rights-title">
       <h2 id="rights-title" class="card-title">
-        Role and centres
+        {t.rights}
       </h2>
       <div class="form-grid">
         <RoleChoice role={role} onChange={setRole} />
@@ -232,13 +237,14 @@ const Rights = ({ row, centres }: { row: UserRow; centres: string[] }) => {
       </div>
       <Trouble words={trouble} />
       <button type="button" class="button primary card-end" disabled={busy || same} onClick={save}>
-        Save
+        {t.save}
       </button>
     </section>
   );
 };
 
 const Devices = ({ row }: { row: UserRow }) => {
+  const t = userWords();
   const user = useUser();
   const { office } = useApp();
   const now = useNow(20_000);
@@ -250,31 +256,32 @@ const Devices = ({ row }: { row: UserRow }) => {
   return (
     <section class="card" aria-labelledby="devices-title">
       <h2 id="devices-title" class="card-title">
-        Devices
+        {t.devices}
       </h2>
-      {!items && <p class="hint">Fetched as soon as the server can be reached.</p>}
-      {items?.length === 0 && <p class="hint">Signed in nowhere.</p>}
+      {!items && <p class="hint">{t.fetched}</p>}
+      {items?.length === 0 && <p class="hint">{t.nowhere}</p>}
       <ul class="device-list">
         {items?.map((device) => (
           <li key={device.session_id}>
             <div>
               <p>{deviceName(device.device)}</p>
               <p class="quiet-line">
-                {device.address ? `${device.address} · ` : ''}last seen {ago(device.last_used_at, now)}
+                {device.address ? `${device.address} · ` : ''}
+                {t.seen({ ago: ago(device.last_used_at, now) })}
               </p>
             </div>
             {device.current ? (
               <Pill tone="run" icon="user">
-                This device
+                {t.thisDevice}
               </Pill>
             ) : (
               <button
                 type="button"
                 class="button danger"
-                aria-label={`Sign out ${deviceName(device.device)}`}
+                aria-label={t.signOutOf({ device_name: deviceName(device.device) })}
                 onClick={async () => setTrouble(await office.revokeDevice(user, row.user_id, device.session_id))}
               >
-                Sign out
+                {t.signOut}
               </button>
             )}
           </li>
@@ -296,31 +303,32 @@ export function deviceName(agent: string): string {
     CrOS: 'ChromeOS',
   };
   if (!browser || !system) return agent.slice(0, 80);
-  return `${names[browser] ?? browser} on ${names[system] ?? system}`;
+  return userWords().browserOn({ browser: names[browser] ?? browser, system: names[system] ?? system });
 }
 
 const Access = ({ row, own }: { row: UserRow; own: boolean }) => {
+  const t = userWords();
   const user = useUser();
   const { office } = useApp();
   const [asking, setAsking] = useState(false);
   const [password, setPassword] = useState('');
   const [said, setSaid] = useState<string | null>(null);
   const [trouble, setTrouble] = useState<string | null>(null);
-  if (own) return <p class="hint">This is you: another admin disables you, or gives you a new password.</p>;
+  if (own) return <p class="hint">{t.you}</p>;
   const give = async (): Promise<void> => {
     const weak = passwordProblem(password, row.username);
-    const wrong = weak ? `New password: ${weak}.` : await office.setPassword(user, row.user_id, password);
+    const wrong = weak ? t.newProblem({ problem: weak }) : await office.setPassword(user, row.user_id, password);
     setTrouble(wrong);
-    setSaid(wrong === null ? 'Given. They choose their own at the next sign-in.' : null);
+    setSaid(wrong === null ? t.given : null);
     if (wrong === null) setPassword('');
   };
   return (
     <section class="card" aria-labelledby="access-title">
       <h2 id="access-title" class="card-title">
-        Access
+        {t.access}
       </h2>
       <div class="field give-password">
-        <label for="give-password">New first password</label>
+        <label for="give-password">{t.newFirst}</label>
         <div class="add-centre">
           <input
             id="give-password"
@@ -330,11 +338,11 @@ const Access = ({ row, own }: { row: UserRow; own: boolean }) => {
             onInput={(event) => setPassword(event.currentTarget.value)}
           />
           <button type="button" class="button" disabled={password === ''} onClick={give}>
-            Give it
+            {t.giveIt}
           </button>
         </div>
         <p class="hint" role="status">
-          {said ?? 'For who has forgotten theirs. Ends all their sessions.'}
+          {said ?? t.giveHint}
         </p>
       </div>
       <Trouble words={trouble} />
@@ -346,20 +354,20 @@ const Access = ({ row, own }: { row: UserRow; own: boolean }) => {
           setTrouble(await office.patchUser(user, row.user_id, { disabled: false }));
         }}
       >
-        {row.disabled ? 'Let them sign in again' : 'Disable this user'}
+        {row.disabled ? t.enable : t.disable}
       </button>
       {asking && (
         <Confirm
-          title={`Disable ${row.username}?`}
-          action="Disable"
+          title={t.disableAsk({ name: row.username })}
+          action={t.disableDo}
           onCancel={() => setAsking(false)}
           onConfirm={async () => {
             setAsking(false);
             setTrouble(await office.patchUser(user, row.user_id, { disabled: true }));
           }}
         >
-          <p>They are signed out everywhere at once and cannot sign in. What they sent and decided stays.</p>
-          <p>{plural(row.centres.length, 'centre')} stay written down for them, should they come back.</p>
+          <p>{t.disableWords}</p>
+          <p>{t.centresStay(row.centres.length)}</p>
         </Confirm>
       )}
     </section>

@@ -1,0 +1,259 @@
+// Everybody can use it: axe on every screen, by day and by night, in English and Arabic, on a desktop, a tablet and a
+// phone; and what the installed app is handed from outside.
+import fs from 'node:fs';
+import path from 'node:path';
+import lighthouse from 'lighthouse';
+import type { Page } from 'playwright-core';
+import * as v from 'valibot';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { openApp, openTablet, signIn } from './browser.ts';
+import { complaints } from './support/axe.ts';
+import { type Browser, openBrowser } from './support/chromium.ts';
+import { announceExam, drawExam, type Exam, packZip } from './support/exam.ts';
+import { eventually, temporaryFolder } from './support/places.ts';
+import { type Sheaf, startSheaf } from './support/sheaf.ts';
+
+const WIDTHS = [1440, 820, 360];
+let folder: string;
+let sheaf: Sheaf;
+let exam: Exam;
+let tablet: Browser;
+let batch: string;
+
+beforeAll(async () => {
+  folder = temporaryFolder();
+  sheaf = await startSheaf();
+  exam = await drawExam({ seed: 33, covers: 2, sheets: 8, questions: 40, dpi: 150 });
+  const client = await sheaf.client();
+  await announceExam(client, exam);
+  const pages = exam.scans.map(({ name, bytes }, i) => ({ name, bytes: i === 2 ? Buffer.from('no image') : bytes }));
+  const sent = await client.send(await packZip(pages), { name: 'north-centre.zip', upload_type: 'zip_with_qr' });
+  batch = sent.batch_id;
+  await client.waitForBatch(batch, 90_000);
+});
+afterAll(async () => {
+  await sheaf?.stop();
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+beforeEach(async () => {
+  tablet = await openTablet(sheaf.url);
+});
+afterEach(async () => {
+  await tablet?.close();
+});
+
+/** Within the page: a screen is opened as a link would. */
+async function open(page: Page, where: string, shown: string): Promise<void> {
+  await page.evaluate((to) => {
+    history.pushState(null, '', to);
+    dispatchEvent(new PopStateEvent('popstate'));
+  }, where);
+  await page.locator(shown).first().waitFor({ timeout: 30_000 });
+}
+
+async function speak(page: Page, language: 'en' | 'ar'): Promise<void> {
+  await page.evaluate((code) => {
+    localStorage.setItem('sheaf-language', code);
+    dispatchEvent(new StorageEvent('storage', { key: 'sheaf-language', newValue: code }));
+  }, language);
+  await page.locator(`html[lang=${language}]`).waitFor();
+}
+
+const found: string[] = [];
+/** By day and by night, at every width, in every language when it survives that. */
+async function look(page: Page, screen: string): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    for (const width of WIDTHS) {
+      // As tall as the page: what has been scrolled half under the bar is not smaller for it.
+      await page.setViewportSize({ width, height: 900 });
+      const height = await page.evaluate(() => document.documentElement.scrollHeight);
+      await page.setViewportSize({ width, height: Math.max(900, height) });
+      found.push(...(await complaints(page, `${screen}, ${colorScheme}, ${width}`)));
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (overflow > 0) found.push(`${screen}, ${colorScheme}, ${width}: ${overflow} px wider than the screen`);
+    }
+  }
+}
+
+test('axe finds nothing on any screen, by day and night, in both languages, at three widths', async () => {
+  const page = await openApp(tablet.context, sheaf.url);
+  await speak(page, 'ar');
+  await look(page, 'sign in, ar');
+  await speak(page, 'en');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByText('Type your user name and your password.').waitFor();
+  await look(page, 'sign in with a complaint');
+  await signIn(page, sheaf.admin);
+  const users = await (await sheaf.client()).call(
+    v.looseObject({ items: v.array(v.looseObject({ user_id: v.string() })) }),
+    'GET',
+    '/api/users',
+  );
+  const [task] = exam.tasks;
+  const screens: [string, string][] = [
+    ['/', '.batches .line'],
+    [`/batches/${batch}`, '.results .line'],
+    ['/new', '.choices'],
+    ['/queue', '.empty'],
+    ['/settings', '.storage'],
+    ['/keys', '.line'],
+    [`/keys/key-${task?.task_id}`, '.version-list li'],
+    ['/new-key', '.paste'],
+    ['/tasks', '.line'],
+    [`/tasks/${task?.task_id}`, '.form-grid'],
+    ['/users', '.line'],
+    [`/users/${users.items[0]?.user_id}`, '.card'],
+    ['/new-user', '.form-grid'],
+    ['/nowhere', '.empty'],
+  ];
+  for (const language of ['en', 'ar'] as const) {
+    await speak(page, language);
+    for (const [where, shown] of screens) {
+      await open(page, where, shown);
+      await look(page, `${where}, ${language}`);
+    }
+    // What opens over a screen.
+    await open(page, `/batches/${batch}`, '.results .line');
+    await page.locator('.sheet-link').nth(1).click();
+    await page.locator('.drawer').waitFor();
+    await look(page, `a sheet, ${language}`);
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Control+k');
+    await page.locator('.palette').waitFor();
+    await look(page, `the palette, ${language}`);
+    await page.keyboard.press('Escape');
+    await page.locator('.sign-out').click();
+    await page.locator('.dialog').waitFor();
+    await look(page, `sign out, ${language}`);
+    await page.keyboard.press('Escape');
+    await open(page, '/new', '.choices');
+    await page.locator('input[type=radio]').nth(1).check();
+    await page.locator('.form-end .primary').click();
+    await page.locator('.problem').nth(1).waitFor();
+    await look(page, `new batch with complaints, ${language}`);
+    await page.locator('input[type=radio]').first().check();
+    const file = path.join(folder, 'looked-into.zip');
+    fs.writeFileSync(file, await packZip(exam.scans.slice(1).map(({ name, bytes }) => ({ name, bytes }))));
+    await page.locator('input[type=file]').setInputFiles(file);
+    await page.locator('.preview[data-state=done]').waitFor({ timeout: 60_000 });
+    await look(page, `a preview, ${language}`);
+  }
+  expect(found).toEqual([]);
+});
+
+test('Lighthouse gives accessibility and best practices full marks', async () => {
+  const browser = await openBrowser({ args: ['--remote-debugging-port=0'] });
+  try {
+    const page = await openApp(browser.context, sheaf.url);
+    await signIn(page, sheaf.admin);
+    await page.locator('.batches .line').first().waitFor();
+    const [port] = fs.readFileSync(path.join(browser.profile, 'DevToolsActivePort'), 'utf8').split('\n');
+    for (const where of ['/', `/batches/${batch}`, '/new']) {
+      const run = await lighthouse(`${sheaf.url}${where}`, {
+        port: Number(port),
+        output: 'json',
+        logLevel: 'error',
+        onlyCategories: ['accessibility', 'best-practices'],
+        disableStorageReset: true,
+        formFactor: 'desktop',
+        screenEmulation: { mobile: false, width: 1440, height: 900, deviceScaleFactor: 1, disabled: false },
+        throttlingMethod: 'provided',
+      });
+      const { categories, audits } = run?.lhr ?? { categories: {}, audits: {} };
+      const lost = Object.values(audits).filter(({ score }) => score !== null && score < 1);
+      const scores = Object.fromEntries(Object.entries(categories).map(([name, { score }]) => [name, score]));
+      expect({ where, ...scores }, lost.map(({ id, title }) => `${id}: ${title}`).join('; ')).toEqual({
+        where,
+        accessibility: 1,
+        'best-practices': 1,
+      });
+    }
+  } finally {
+    await browser.close();
+  }
+});
+
+test('in Arabic the app is mirrored, and a scan is not', async () => {
+  const page = await openApp(tablet.context, sheaf.url);
+  await speak(page, 'ar');
+  await page.locator('#username').fill(sheaf.admin.username);
+  await page.locator('#password').fill(sheaf.admin.password);
+  await page.getByRole('button', { name: 'تسجيل الدخول' }).click();
+  await page.getByRole('heading', { name: 'الدفعات', exact: true }).waitFor();
+  expect(await page.evaluate(() => document.documentElement.dir)).toBe('rtl');
+  await page.setViewportSize({ width: 1440, height: 900 });
+  const side = await page.locator('.places').boundingBox();
+  expect(side?.x).toBeGreaterThan(1000);
+  await open(page, `/batches/${batch}`, '.results .line');
+  await page.locator('.sheet-link').nth(2).click();
+  const scan = page.locator('img.scan');
+  await scan.waitFor({ timeout: 20_000 });
+  expect(await scan.evaluate((image) => getComputedStyle(image).transform)).toBe('none');
+  // The choice outlives a reload, and the shell needs no network for it.
+  await tablet.context.setOffline(true);
+  await page.reload();
+  await page.locator('html[dir=rtl]').waitFor();
+  await page.getByText('عن هذه الدفعة').waitFor();
+});
+
+test('the icon carries what is still to be sent, and files from outside wait in the form', async () => {
+  const page = await openApp(tablet.context, sheaf.url);
+  await page.evaluate(() => {
+    Object.defineProperty(navigator, 'setAppBadge', {
+      value: async (n: number) => {
+        (globalThis as unknown as { badge: number }).badge = n;
+      },
+    });
+    Object.defineProperty(navigator, 'clearAppBadge', {
+      value: async () => {
+        (globalThis as unknown as { badge: number }).badge = 0;
+      },
+    });
+  });
+  const badge = () => page.evaluate(() => (globalThis as unknown as { badge?: number }).badge ?? null);
+  await signIn(page, sheaf.admin);
+  const file = path.join(folder, 'shared.zip');
+  fs.writeFileSync(file, await packZip(exam.scans.slice(0, 3).map(({ name, bytes }) => ({ name, bytes }))));
+  await tablet.context.setOffline(true);
+  await page.getByRole('link', { name: 'New batch' }).first().click();
+  await page.locator('input[type=file]').setInputFiles(file);
+  await page.getByRole('button', { name: 'Queue this batch' }).click();
+  await page.getByRole('heading', { name: 'Queue', exact: true }).waitFor();
+  await eventually('a badge', async () => (await badge()) === 1);
+  await tablet.context.setOffline(false);
+
+  // A scanner's app shares a file: the service worker puts it aside, the form shows it.
+  const bytes = fs.readFileSync(file).toString('base64');
+  const answer = await page.evaluate(async (base64) => {
+    const form = new FormData();
+    form.set('files', new File([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], 'from-the-scanner.zip'));
+    const response = await fetch('/share-target', { method: 'POST', body: form, redirect: 'manual' });
+    return response.type;
+  }, bytes);
+  expect(answer).toBe('opaqueredirect');
+  await page.goto(`${sheaf.url}/new?shared=1`);
+  await page.locator('.picked-name', { hasText: 'from-the-scanner.zip' }).waitFor();
+  expect(new URL(page.url()).search).toBe('');
+});
+
+test('what the server has as well can be forgotten here, and what is not sent stays [U3]', async () => {
+  const page = await openApp(tablet.context, sheaf.url);
+  await signIn(page, sheaf.admin);
+  await open(page, `/batches/${batch}`, '.results .line');
+  await tablet.context.setOffline(true);
+  const file = path.join(folder, 'unsent.zip');
+  fs.writeFileSync(file, await packZip(exam.scans.slice(0, 2).map(({ name, bytes }) => ({ name, bytes }))));
+  await open(page, '/new', '.choices');
+  await page.locator('input[type=file]').setInputFiles(file);
+  await page.getByRole('button', { name: 'Queue this batch' }).click();
+  await page.locator('.upload').waitFor();
+  await open(page, '/settings', '.storage');
+  await page.getByText('1 upload', { exact: false }).waitFor();
+  await page.getByRole('button', { name: 'Free room' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Free room' }).click();
+  await page.getByText('0 · 0 sheets').waitFor();
+  await open(page, '/queue', '.upload');
+  await page.getByText('unsent.zip').first().waitFor();
+  await tablet.context.setOffline(false);
+});

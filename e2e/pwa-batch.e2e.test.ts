@@ -1,0 +1,211 @@
+// biome-ignore-all lint/performance/useDomNodeTextContent: what a person sees is asked for, not what the document holds
+// A batch's screen in real Chromium, against the real server: the seven states, what may be done in them, the item feed,
+// and what is left of it all without a network.
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { card, DESKTOP, openApp, openTablet, queueZip, signIn, syncSays } from './browser.ts';
+import { type Line, openLine } from './line.ts';
+import type { Browser } from './support/chromium.ts';
+import { announceExam, drawExam, type Exam, packZip } from './support/exam.ts';
+import { temporaryFolder } from './support/places.ts';
+import { type Sheaf, startSheaf } from './support/sheaf.ts';
+
+const MB = 2 ** 20;
+let folder: string;
+let sheaf: Sheaf;
+let exam: Exam;
+let line: Line;
+let tablet: Browser;
+
+beforeAll(async () => {
+  folder = temporaryFolder();
+  sheaf = await startSheaf();
+  exam = await drawExam({ seed: 21, covers: 1, sheets: 30, questions: 40, dpi: 150 });
+  await announceExam(await sheaf.client(), exam);
+});
+afterAll(async () => {
+  await sheaf?.stop();
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+beforeEach(async () => {
+  line = await openLine(sheaf.url);
+  tablet = await openTablet(line.url);
+});
+afterEach(async () => {
+  await tablet?.close();
+  await line?.close();
+});
+
+const entries = () => exam.scans.map(({ name, bytes }) => ({ name, bytes }));
+const status = (page: Page, word: string) => page.locator('.batch-state').getByText(word, { exact: true }).waitFor();
+const connection = (page: Page, word: string) =>
+  page.locator('.connection', { hasText: word }).waitFor({ timeout: 60_000 });
+
+test('a batch is followed from its first byte: connecting, running, paused, lost, and completed; a refresh loses nothing', async () => {
+  const page = await openApp(tablet.context, line.url);
+  await signIn(page, sheaf.admin);
+  await syncSays(page, 'Online');
+  // Streams are held back for a while: the screen says that it is connecting, and does not pretend.
+  let letThrough = (): void => {};
+  const held = new Promise<void>((resolve) => {
+    letThrough = resolve;
+  });
+  await tablet.context.route('**/api/**/stream', async (route) => {
+    await held;
+    // Taken back by then, when the page asked anew.
+    await route.continue().catch(() => {});
+  });
+  line.pace(MB / 2);
+  const file = path.join(folder, 'watched.zip');
+  fs.writeFileSync(file, await packZip(entries()));
+  await queueZip(page, file);
+  const open = card(page, 'watched.zip').getByRole('link', { name: 'Open batch' });
+  await open.waitFor({ timeout: 30_000 });
+  await open.click();
+  await connection(page, 'Connecting to batch progress');
+  letThrough();
+  await tablet.context.unroute('**/api/**/stream');
+  await connection(page, 'Live');
+  await status(page, 'Uploading');
+
+  await page.getByRole('button', { name: 'Pause', exact: true }).click();
+  await status(page, 'Paused');
+  await page.getByText('Paused after').waitFor();
+  await page.reload();
+  await status(page, 'Paused');
+  await page.getByRole('button', { name: 'Resume' }).click();
+  await page.getByRole('button', { name: 'Pause', exact: true }).waitFor();
+
+  line.cut();
+  await connection(page, 'Connection lost, reconnecting');
+  line.mend();
+  line.pace(null);
+  await page.getByText('All 30 sheets were read').waitFor({ timeout: 90_000 });
+  await status(page, 'Completed');
+  await page.locator('.connection').waitFor({ state: 'detached' });
+  // The cover is a page too.
+  await page.locator('.feed .badge', { hasText: '31' }).waitFor();
+  // The feed tells each page once, however often it was heard of.
+  const rows = await page
+    .locator('.feed-row')
+    .evaluateAll((all) => all.map((row) => (row as HTMLElement).dataset.item));
+  expect(new Set(rows).size).toBe(rows.length);
+
+  line.cut();
+  await tablet.context.setOffline(true);
+  await page.reload();
+  await page.getByText('All 30 sheets were read').waitFor();
+  await page.locator('.results tbody tr').nth(29).waitFor();
+  expect(await page.locator('.log li').count()).toBeGreaterThan(8);
+  await page.getByText('last true at').waitFor({ timeout: 60_000 });
+});
+
+test('completed with errors: what failed comes first, says why, is tried again, and is filtered and found', async () => {
+  const broken = entries().map((entry, i) => (i === 4 ? { ...entry, bytes: Buffer.from('no image') } : entry));
+  const client = await sheaf.client();
+  const sent = await client.send(await packZip(broken), { name: 'one-broken.zip', upload_type: 'zip_with_qr' });
+  await client.waitForBatch(sent.batch_id, 90_000);
+  const page = await openApp(tablet.context, line.url);
+  await signIn(page, sheaf.admin);
+  await page.getByRole('link', { name: 'one-broken.zip' }).click();
+  await page.getByText('29 of 30 sheets were read; 1 failed').waitFor();
+  const first = page.locator('.results tbody tr').first();
+  await first.getByText('failed').waitFor();
+  expect(await page.locator('.results tbody tr').nth(1).innerText()).toContain('not a JPEG');
+  expect(await first.evaluate((row) => getComputedStyle(row.firstElementChild as Element).boxShadow)).toContain(
+    'inset',
+  );
+
+  const failed = page.locator('.feed-row.failed');
+  await failed.waitFor();
+  await failed.getByRole('button', { name: 'Show why page 5 failed' }).click();
+  await failed.getByText('not a JPEG').waitFor();
+  expect(await failed.evaluate((row) => getComputedStyle(row).borderInlineStartWidth)).toBe('3px');
+
+  await page.getByRole('radio', { name: 'Failed 1' }).check();
+  await page.getByText('Page 1 of 1 · 1 sheet').waitFor();
+  await page.getByRole('radio', { name: 'All 30' }).check();
+  const roll = exam.scans.find(({ truth }) => truth)?.truth?.roll ?? '';
+  await page.getByLabel('Find a roll number or file').fill(roll);
+  await page.getByText('Page 1 of 1 · 1 sheet').waitFor();
+  await page.locator('.sheet-link').first().click();
+  const scan = page.getByRole('dialog').getByAltText('Scan of page');
+  await scan.waitFor({ timeout: 20_000 });
+  expect(await scan.evaluate((image) => (image as HTMLImageElement).naturalWidth)).toBeGreaterThan(500);
+  await page.keyboard.press('Escape');
+
+  await page.getByRole('button', { name: 'Retry failed' }).click();
+  await page.locator('.log').getByText('admin').first().waitFor({ timeout: 60_000 });
+  await page.getByRole('button', { name: 'Retry failed' }).waitFor({ timeout: 60_000 });
+
+  const download = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Export' }).click();
+  await page.getByRole('button', { name: 'Scores, one line a sheet' }).click();
+  const csv = fs.readFileSync(await (await download).path(), 'utf8');
+  expect(csv.trim().split('\n').length).toBe(31);
+});
+
+test('failed: it says why; an admin deletes it, takes that back, and nobody else is offered to', async () => {
+  const client = await sheaf.client();
+  const zip = await packZip([{ name: 'notes.txt', bytes: Buffer.from('no scans here') }]);
+  const sent = await client.send(zip, { name: 'no-scans.zip', upload_type: 'zip_with_qr' }).catch(() => null);
+  expect(sent).toBeNull();
+  const page = await openApp(tablet.context, line.url);
+  await page.setViewportSize(DESKTOP);
+  await signIn(page, sheaf.admin);
+  await page.getByRole('link', { name: 'no-scans.zip' }).click();
+  await status(page, 'Failed');
+  await page.getByText('It stopped:').waitFor();
+  await page.getByRole('button', { name: 'More actions' }).click();
+  await page.getByRole('button', { name: 'Delete' }).click();
+  await page.getByRole('dialog').getByText('You can undo this.').waitFor();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+  await page.getByRole('heading', { name: 'Batches', exact: true }).waitFor();
+  await page.getByText('no-scans.zip was deleted.').waitFor();
+  await page.getByRole('link', { name: 'no-scans.zip' }).waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await page.getByRole('link', { name: 'no-scans.zip' }).waitFor({ timeout: 20_000 });
+
+  // The keyboard alone: the palette goes there, j walks, Enter opens.
+  await page.keyboard.press('Control+k');
+  await page.getByRole('dialog').getByRole('combobox').fill('queue');
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Queue', exact: true }).waitFor();
+  await page.keyboard.press('g');
+  await page.keyboard.press('b');
+  await page.getByRole('heading', { name: 'Batches', exact: true }).waitFor();
+  await page.getByRole('link', { name: 'no-scans.zip' }).waitFor();
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
+  await page.getByText('About this batch').waitFor();
+});
+
+test('new sheets wait behind a button while somebody reads, and nothing moves under the pointer', async () => {
+  const page = await openApp(tablet.context, line.url);
+  await signIn(page, sheaf.admin);
+  line.pace(MB);
+  const file = path.join(folder, 'feed.zip');
+  fs.writeFileSync(file, await packZip(entries()));
+  await queueZip(page, file);
+  const open = card(page, 'feed.zip').getByRole('link', { name: 'Open batch' });
+  await open.waitFor({ timeout: 30_000 });
+  await open.click();
+  await page.locator('.feed-row').first().waitFor({ timeout: 60_000 });
+  await page.getByRole('switch', { name: 'Scroll with new ones' }).uncheck();
+  const before = await page
+    .locator('.feed-row')
+    .evaluateAll((all) => all.map((row) => (row as HTMLElement).dataset.item));
+  line.pace(null);
+  const fresh = page.locator('.new-items');
+  await fresh.waitFor({ timeout: 60_000 });
+  expect(await fresh.innerText()).toMatch(/\d+ new/);
+  const after = await page
+    .locator('.feed-row')
+    .evaluateAll((all) => all.map((row) => (row as HTMLElement).dataset.item));
+  expect(after).toEqual(before);
+  await fresh.click();
+  await fresh.waitFor({ state: 'detached' });
+  await page.getByText('All 30 sheets were read').waitFor({ timeout: 60_000 });
+});

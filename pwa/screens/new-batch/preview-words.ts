@@ -1,0 +1,48 @@
+// Words of looking into a batch before it is sent.
+import { define, fill, plural } from '../../ui/language.ts';
+
+export const previewWords = define('preview', {
+  title: 'What is in it',
+  titleOf: fill('What is in {name}'),
+  starting: 'Opening …',
+  looking: plural({ one: '{done} of {n} page looked at', other: '{done} of {n} pages looked at' }),
+  done: plural({ one: '{n} page looked at', other: 'All {n} pages looked at' }),
+  resting: 'Goes on when you look at it again.',
+  stopped: 'Stopped. The batch can be queued all the same.',
+  notReadable: 'This file cannot be looked into here. It can be queued all the same; the server says more.',
+  stop: 'Stop looking',
+  groups: 'Groups',
+  sheets: plural({ one: '{n} sheet', other: '{n} sheets' }),
+  failed: plural({ one: '{n} not readable', other: '{n} not readable' }),
+  task: fill('Task {id}'),
+  noTask: 'No task yet',
+  beforeCover: 'Before the first cover',
+  coverUnread: 'Cover not readable',
+  maybeCover: 'Behind a page that cannot be read',
+  setAside: 'Set aside',
+  from: fill('from page {n}'),
+  giveTask: fill('Task id of the group from page {n}'),
+  set: 'Set',
+  join: 'Not a cover',
+  putAside: 'Set aside',
+  asRead: 'Undo',
+  corrected: 'corrected by you',
+  more: plural({ one: '{n} more group', other: '{n} more groups' }),
+  unreadable: plural({ one: '{n} page cannot be read', other: '{n} pages cannot be read' }),
+  turned: plural({
+    one: '{n} page is upside down or sideways; it is read all the same',
+    other: '{n} pages are upside down or sideways; they are read all the same',
+  }),
+  blank: plural({ one: '{n} blank page', other: '{n} blank pages' }),
+  duplicate: plural({ one: '{n} page is there twice', other: '{n} pages are there twice' }),
+  before: plural({
+    one: '{n} sheet lies before the first cover',
+    other: '{n} sheets lie before the first cover',
+  }),
+  unread: plural({ one: '{n} cover cannot be read', other: '{n} covers cannot be read' }),
+  pages: fill('Pages {list}'),
+  andMore: plural({ one: 'and {n} more', other: 'and {n} more' }),
+  scanOf: fill('Scan of page {n}'),
+  nothingOdd: 'Nothing odd so far.',
+});
+export type PreviewWords = typeof previewWords;

@@ -1,0 +1,71 @@
+// What this device holds, by kind; what of it may go because the server has it too; and a report for whoever helps.
+import { type QueueDb, type UserDb, write } from '../../db.ts';
+import { language } from '../../ui/language.ts';
+
+export interface StoredHere {
+  /** bytes; null where the browser does not say */
+  estimate: { usage: number; quota: number } | null;
+  unsent: { uploads: number; bytes: number };
+  arrived: number;
+  batches: number;
+  sheets: number;
+}
+
+async function room(): Promise<StoredHere['estimate']> {
+  const said = await navigator.storage?.estimate?.();
+  return said?.quota === undefined ? null : { usage: said.usage ?? 0, quota: said.quota };
+}
+
+export async function storedHere(queue: QueueDb, user: UserDb): Promise<StoredHere> {
+  const uploads = await queue.getAll('uploads');
+  const open = new Set(uploads.filter(({ step }) => step.at !== 'sent').map(({ id }) => id));
+  const chunks = (await queue.getAll('chunks')).filter(({ upload, state }) => open.has(upload) && state === 'staged');
+  return {
+    estimate: await room(),
+    unsent: { uploads: open.size, bytes: chunks.reduce((sum, { size }) => sum + size, 0) },
+    arrived: uploads.length - open.size,
+    batches: await user.count('details'),
+    sheets: await user.count('sheets'),
+  };
+}
+
+const KEPT = ['details', 'groups', 'sheets', 'events', 'snapshots', 'cursors', 'wanted'] as const;
+
+/** [U3] Takes away only what the server has as well. @returns bytes that the browser says are free now */
+export async function purge(queue: QueueDb, user: UserDb): Promise<number> {
+  const before = await room();
+  await write(user, [...KEPT], async (tx) => {
+    for (const store of KEPT) await tx.objectStore(store).clear();
+  });
+  await write(queue, ['uploads', 'chunks'], async (tx) => {
+    for (const upload of await tx.objectStore('uploads').getAll()) {
+      if (upload.step.at !== 'sent') continue;
+      await tx.objectStore('uploads').delete(upload.id);
+      await tx.objectStore('chunks').delete(IDBKeyRange.bound([upload.id, 0], [upload.id, Number.MAX_SAFE_INTEGER]));
+    }
+  });
+  const after = await room();
+  return Math.max(0, (before?.usage ?? 0) - (after?.usage ?? 0));
+}
+
+/** States and sizes; no names of people, files or candidates. */
+export async function diagnose(queue: QueueDb, user: UserDb): Promise<object> {
+  const link = await queue.get('device', 'link');
+  const uploads = await queue.getAll('uploads');
+  return {
+    at: new Date().toISOString(),
+    agent: navigator.userAgent,
+    language: language.get(),
+    stored: await storedHere(queue, user),
+    link: link?.key === 'link' ? { state: link.state, since: link.since, last_ok: link.last_ok } : null,
+    uploads: uploads.map(({ id, size, created_at, step, server }) => ({
+      id,
+      size,
+      created_at,
+      step,
+      upload_id: server?.upload_id ?? null,
+    })),
+    outbox: (await user.getAll('outbox')).map(({ n, made_at, state }) => ({ n, made_at, state })),
+    schema: { queue: queue.version, user: user.version },
+  };
+}

@@ -1,0 +1,36 @@
+// Words of the parts that all screens share.
+import { define, fill, plural } from './language.ts';
+
+export const partWords = define('parts', {
+  uploading: 'Uploading',
+  uploaded: 'Uploaded',
+  validating: 'Checking',
+  processing: 'Reading',
+  reprocessing: 'Reading again',
+  completed: 'Completed',
+  completed_with_errors: 'Done, some failed',
+  failed: 'Failed',
+  paused: 'Paused',
+  cancelled: 'Cancelled',
+  nothingYet: 'nothing yet',
+  cancel: 'Cancel',
+  scrolls: fill('{name}, scrolls'),
+  previous: 'Previous',
+  next: 'Next',
+  page: fill('Page {page} of {pages}'),
+  pages: 'Pages',
+  found: plural({ one: '{n} found', other: '{n} found' }),
+  status: 'Status',
+  sort: 'Sort by',
+  ascending: 'ascending',
+  descending: 'descending',
+  newRows: plural({ one: '{n} new', other: '{n} new' }),
+  close: 'Close',
+  undo: 'Undo',
+  keptAt: fill('Without a connection. This was last true at {time}.'),
+  commands: 'Commands',
+  findCommand: 'Go to, or do …',
+  noCommand: 'Nothing is called that.',
+  shortcuts: 'Keyboard shortcuts',
+});
+export type PartWords = typeof partWords;
