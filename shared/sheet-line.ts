@@ -56,14 +56,20 @@ export interface SheetView {
   result: ResultColumns | null;
 }
 
+/** What a device knows of a task: its newest published key, and the sheet it is printed on. */
+export interface KnownTask {
+  key: KeyContent | null;
+  template_id: string;
+}
+
 /**
- * @param keyOf the newest published key of a task: null when there is none, undefined when the task is not known
+ * @param taskOf undefined when there is no such task
  * @param knows false when keys are not on this device
  */
 export function viewSheet(
   line: SheetLine,
   pending: readonly Correction[],
-  keyOf: (task_id: string) => KeyContent | null | undefined,
+  taskOf: (task_id: string) => KnownTask | undefined,
   knows = true,
 ): SheetView | null {
   const read = readOf(line);
@@ -73,8 +79,10 @@ export function viewSheet(
   // The page's task on the server holds every decision but those that are on their way.
   const moved = pending.findLast(({ field }) => field === 'task');
   const task_id = moved ? (moved.value ?? null) : line[5];
-  const key = task_id === null ? undefined : keyOf(task_id);
-  const known_task = task_id !== null && key !== undefined;
-  const scored = scorer(key ?? null).score(final.marks);
-  return { final, result: resultOf(scored, { held: line[24] === 1, known_task }, final.void) };
+  const task = task_id === null ? undefined : taskOf(task_id);
+  const template_id = line[8]?.replace(/@\d+$/, '') ?? null;
+  const other_template = task !== undefined && template_id !== null && template_id !== task.template_id;
+  const scored = scorer((!other_template && task?.key) || null).score(final.marks);
+  const result = resultOf(scored, { held: line[24] === 1, known_task: task !== undefined, other_template }, final.void);
+  return { final, result };
 }

@@ -143,6 +143,7 @@ async function makeWorld(db: Database, queue: QueueDb): Promise<World> {
     questions: QUESTIONS,
     booklets: 1,
     batch_no: 1,
+    readings: true,
   });
   const { batch_id } = exam;
   await db.write((tx) => tx.updateTable('batches').set({ centre_id: CENTRE, uploaded_by: 'ada' }).execute());
@@ -470,7 +471,7 @@ async function settle(
     // Devices work out the same.
     for (const own of devices) {
       const line = (await keptPages(own.db, batch_id))?.lines[sheet] as SheetLine;
-      const view = viewSheet(line, [], () => key);
+      const view = viewSheet(line, [], () => ({ key, template_id: exam.template_id }));
       const { roll, score, max_score, correct, doubtful, unscored } = is ?? {};
       expect(view?.result).toMatchObject({ roll, score, max_score, correct, doubtful, unscored });
     }

@@ -3,7 +3,6 @@
 import { isLogged } from '../../shared/protocol/stream.ts';
 import type { StreamEvent } from '../api.ts';
 import { type Cursor, type StoredEvent, write } from '../db.ts';
-
 import { holdLine, type LineEnd } from './line.ts';
 import { editCursor, emptyCursor, eventsOf, type PullDeps } from './pull.ts';
 
@@ -19,7 +18,7 @@ export interface FollowDeps extends PullDeps {
 /** Follows one batch to its end. */
 export const follow = (deps: FollowDeps, batch: string): Promise<LineEnd> =>
   holdLine<StreamEvent>(
-    deps,
+    { ...deps, onLost: () => editCursor(deps.user, batch, (cursor) => ({ ...cursor, line: 'lost' })) },
     async (token, signal) => {
       const cursor = (await deps.user.get('cursors', batch)) ?? emptyCursor(batch);
       return deps.api.stream(token, batch, cursor.last_event_id, signal);
@@ -29,7 +28,6 @@ export const follow = (deps: FollowDeps, batch: string): Promise<LineEnd> =>
       deps.onStored?.(events);
       return events.some((event) => event.type === 'complete' || event.type === 'error');
     },
-    () => editCursor(deps.user, batch, (cursor) => ({ ...cursor, line: 'lost' })),
   );
 
 /** The whole part of `17` and of `17.3` is the place in the log. */

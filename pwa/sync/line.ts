@@ -9,6 +9,8 @@ export interface LineDeps {
   /** ends early when something happened that makes another try worthwhile */
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   signal: AbortSignal;
+  /** each time it has broken, before the pause */
+  onLost?: () => Promise<void>;
 }
 
 export type LineEnd = 'ended' | 'gone' | 'signed-out' | 'stopped';
@@ -17,15 +19,11 @@ type Open<E> = (token: string, signal: AbortSignal) => Promise<Answer<Opened<E>>
 /** The server sends a heartbeat every 15 s: this long without a byte, and the line is dead. */
 export const SILENCE_MS = 40_000;
 
-/**
- * @param take keeps what came; true when that was the last of it
- * @param lost the line broke, and will be opened again
- */
+/** @param take keeps what came; true when that was the last of it */
 export async function holdLine<E extends { type: string }>(
   deps: LineDeps,
   open: Open<E>,
   take: (events: readonly E[]) => Promise<boolean>,
-  lost: () => Promise<void> = async () => {},
 ): Promise<LineEnd> {
   let failures = 0;
   while (!deps.signal.aborted) {
@@ -35,7 +33,7 @@ export async function holdLine<E extends { type: string }>(
     if (end !== 'again') return end;
     if (deps.signal.aborted) break;
     failures += 1;
-    await lost();
+    await deps.onLost?.();
     await deps.sleep(deps.random() * Math.min(30_000, 500 * 2 ** failures), deps.signal);
   }
   return 'stopped';

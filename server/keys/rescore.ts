@@ -312,6 +312,25 @@ export async function requestRescores(
   return batches;
 }
 
+/** Says that the groups of a task are not what they were: they tell its exam, centre, key and how many sheets it expects. */
+export async function tellGroupsOf(db: Database, tx: Tx, task_id: string): Promise<void> {
+  const rows = await tx
+    .selectFrom('sheet_groups')
+    .select(['batch_id', 'group_index'])
+    .where('task_id', '=', task_id)
+    .execute();
+  for (const batch_id of new Set(rows.map((row) => row.batch_id))) {
+    const own = rows.filter((row) => row.batch_id === batch_id);
+    await tellChanges(
+      db,
+      tx,
+      scopeOf(batch_id),
+      'group',
+      own.map(({ group_index }) => group_index),
+    );
+  }
+}
+
 /** Asks for one batch. */
 export async function requestRescoreOf(
   db: Database,
@@ -386,7 +405,9 @@ export async function replaceResults(
     'sheet',
     changed.map(({ sheet_id }) => sheet_id),
   );
-  await tellChanges(db, tx, scope, 'group', regrouped);
+  // A group tells by which version of its key it was scored.
+  const told = changed.length > 0 ? groups.map(({ group_index }) => group_index) : regrouped;
+  await tellChanges(db, tx, scope, 'group', told);
   await tellBatch(tx, batch_id);
   return changed.length;
 }

@@ -10,7 +10,7 @@ import type { User } from '../auth/sessions.ts';
 import { OFFICE, tellChanges } from '../changes.ts';
 import { refuse } from '../problem.ts';
 import { holds, PAGE_SIZE } from './keys.ts';
-import { requestRescores } from './rescore.ts';
+import { requestRescores, tellGroupsOf } from './rescore.ts';
 
 export const answerOfTask = (row: TasksTable): TaskAnswer => ({
   task_id: row.task_id,
@@ -168,6 +168,7 @@ async function store(
   // next; these are scored now.
   const scored = !before || before.key_id !== row.key_id || before.exam_id !== row.exam_id;
   const batches = scored ? await requestRescores(db, tx, { task_id }, `task:${task_id}`, user.user_id) : [];
+  await tellGroupsOf(db, tx, task_id);
   await tellChanges(db, tx, OFFICE, 'task', [task_id]);
   // Who may see a key, and how many tasks go by it, hangs on the tasks.
   const keys = [before?.key_id, row.key_id].filter((id) => id != null);
