@@ -97,7 +97,9 @@ export async function correct(
   const rescore = placed.sheets.length > 0 || placed.groups;
   if (rescore) await requestRescoreOf(db, tx, batch_id, `correction:${client_id}.${mid}`, user.user_id);
   await tellChanges(db, tx, scopeOf(batch_id), 'sheet', told);
-  if (placed.groups) await tellChanges(db, tx, scopeOf(batch_id), 'group', await groupsOf(tx, batch_id));
+  // A group tells by which version of its key its sheets were scored, and these may be the first by a new one.
+  const groups = await groupsOf(tx, batch_id, placed.groups ? undefined : told);
+  await tellChanges(db, tx, scopeOf(batch_id), 'group', groups);
   await tellBatch(tx, batch_id);
   return { batch_id, rescore };
 }
@@ -160,7 +162,15 @@ function readOf({ read, group_index, task_id }: Page, field: string): string | n
   }
 }
 
-async function groupsOf(tx: Tx, batch_id: string): Promise<number[]> {
-  const rows = await tx.selectFrom('sheet_groups').select('group_index').where('batch_id', '=', batch_id).execute();
-  return rows.map(({ group_index }) => group_index);
+/** @param sheets only the groups these are in; undefined: all of the batch */
+async function groupsOf(tx: Tx, batch_id: string, sheets?: readonly number[]): Promise<number[]> {
+  const rows = sheets
+    ? await tx
+        .selectFrom('pages')
+        .select('group_index')
+        .distinct()
+        .where('sheet_id', 'in', [...sheets])
+        .execute()
+    : await tx.selectFrom('sheet_groups').select('group_index').where('batch_id', '=', batch_id).execute();
+  return rows.flatMap(({ group_index }) => group_index ?? []);
 }
