@@ -85,8 +85,8 @@ const open = (by: Client, name: string): Promise<OpenUploadAnswer> =>
     size: zip.length,
     chunk_size: MB,
   });
-async function sendAll(upload: OpenUploadAnswer): Promise<void> {
-  for (let index = 0; index < upload.total_chunks; index++) await client.sendChunk(upload, zip, index);
+async function sendAll(upload: OpenUploadAnswer, by = client): Promise<void> {
+  for (let index = 0; index < upload.total_chunks; index++) await by.sendChunk(upload, zip, index);
 }
 const batchOf = ({ data }: StreamEvent): string | undefined => (data as { batch_id?: string }).batch_id;
 /** What a batch's log says, without the numbers by which one connection counts. */
@@ -153,15 +153,26 @@ test('the list’s changes reach those who may know of the batch, and nobody els
   const foreign = await open(client, 'not-yours.zip');
   await sendAll(foreign);
   await client.waitForBatch(foreign.batch_id, 60_000);
-  own = (await open(operator, 'yours.zip')).batch_id;
+  const yours = await open(operator, 'yours.zip');
+  own = yours.batch_id;
+  // That it is there may have been told before we knew what it is called: how it goes on is told after.
+  await sendAll(yours, operator);
   const told = changes(await heard);
   expect(told[0]).toBe('all');
   expect(told).toContain(own);
   expect(told).not.toContain(foreign.batch_id);
 
-  const binned = listen(client.token, '/api/events', {
-    until: ({ data }) => ((data as { batch_ids?: string[] }).batch_ids ?? []).includes(foreign.batch_id),
+  let listening = (): void => {};
+  const connected = new Promise<void>((resolve) => {
+    listening = resolve;
   });
+  const binned = listen(client.token, '/api/events', {
+    until({ data }) {
+      listening();
+      return ((data as { batch_ids?: string[] }).batch_ids ?? []).includes(foreign.batch_id);
+    },
+  });
+  await connected;
   // Said by its poke, or found by the next look.
   await client.request('DELETE', `/api/batches/${foreign.batch_id}`);
   expect(changes(await binned)).toContain(foreign.batch_id);
