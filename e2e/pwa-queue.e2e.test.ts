@@ -18,6 +18,7 @@ import { eventually, temporaryFolder } from './support/places.ts';
 import { type Sheaf, startSheaf } from './support/sheaf.ts';
 
 const MB = 2 ** 20;
+const ROLLS = '.results tbody tr > :nth-child(2)';
 
 let folder: string;
 let dataDir: string;
@@ -161,8 +162,8 @@ test('[U1] [U2] [U6] queued without a network, sent by the service worker with n
   await later.getByRole('link', { name: 'centre-12.zip' }).click();
   await later.getByText('All 12 sheets were read').waitFor();
   await later.locator('.log').getByText('Batch completed successfully').waitFor();
-  await later.locator('.results tbody th').nth(11).waitFor();
-  const rolls = await later.locator('.results tbody th').allInnerTexts();
+  await later.locator(ROLLS).nth(11).waitFor();
+  const rolls = await later.locator(ROLLS).allInnerTexts();
   const drawn = exam.scans.flatMap(({ truth }) => (truth ? [truth.roll] : []));
   expect(rolls.sort()).toEqual(drawn.sort());
   const groups = later.locator('section', { has: later.locator('#groups-title') }).locator('tbody tr');
@@ -303,8 +304,8 @@ test('images for one task, several files as one batch', async () => {
   await page.getByRole('button', { name: 'Queue this batch' }).click();
   await card(page, 'sheet-0.jpg and 1 more').getByRole('link', { name: 'Open batch' }).click();
   await page.getByText('All 2 sheets were read').waitFor({ timeout: 30_000 });
-  await page.locator('.results tbody th').nth(1).waitFor();
-  const rolls = await page.locator('.results tbody th').allInnerTexts();
+  await page.locator(ROLLS).nth(1).waitFor();
+  const rolls = await page.locator(ROLLS).allInnerTexts();
   expect(rolls).toEqual([first?.truth?.roll, second?.truth?.roll]);
 });
 

@@ -19,7 +19,8 @@ export async function found(client: Client, db: Database, batchId: string) {
       String(Number(sheet_id) % 1_000_000),
     );
   return {
-    groups: items.map(({ group_id: _, ...group }) => group),
+    // What they note tells of other batches.
+    groups: items.map(({ group_id: _, notes: __, ...group }) => group),
     readings,
     long: await csv('long'),
     wide: await csv('wide'),
