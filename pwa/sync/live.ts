@@ -241,7 +241,9 @@ export async function reopened(user: UserDb, now: number): Promise<string[]> {
     if (now - at >= WANTED_MS) continue;
     const groups = await user.get('groups', batch);
     const row = await user.get('batches', batch);
-    if (row && ENDED.includes(row.status) && groups && groups.true_at < at) due.push(batch);
+    // One that has ended anew is followed first: its log comes by that road alone.
+    const kept = (await user.get('cursors', batch))?.whole_for;
+    if (row && kept === versionOf(row) && groups && groups.true_at < at) due.push(batch);
   }
   return due;
 }
