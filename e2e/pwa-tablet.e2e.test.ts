@@ -58,7 +58,7 @@ test('[U3] [U6] service worker, tab and browser killed while it is sent: it arri
     async () => (await tablet.queued()).some((upload) => upload.id === id && upload.at === 'sent'),
     90_000,
   );
-  expect(await tablet.queued()).toEqual([{ id, name: 'hurt.zip', at: 'sent', stored: 0 }]);
+  expect(await tablet.queued()).toEqual([{ id, name: 'hurt.zip', at: 'sent', stored: 0, chunks: [] }]);
   const batch = await eventually(
     'the end of the batch',
     async () =>
