@@ -81,6 +81,34 @@ test('[U2] a tab that is closed while it sends leaves the rest to those that nee
   expect(later.every(({ by }) => by !== 'page')).toBe(true);
 });
 
+test('[U2] what the browser was given and keeps paused is sent by the service worker, and then taken back', async () => {
+  const page = await open();
+  const devtools = await at.tablet.context.browser()!.newBrowserCDPSession();
+  await devtools.send('Browser.setPermission', {
+    permission: { name: 'background-fetch' },
+    setting: 'prompt',
+    origin: at.line.url,
+  });
+  at.line.pace(6 * MB);
+  await queueZip(page, await at.zipOf('paused.zip', 60 * MB));
+  await eventually('the first part', () => chunksIn(at.line.heard).length > 0, 60_000);
+  await closeApp(at.tablet.context, at.line.url);
+  const closedAt = Date.now();
+  at.line.pace(30 * MB);
+  await arrived('paused.zip');
+  const later = chunksIn(at.line.heard).filter(({ at }) => at > closedAt);
+  expect([...new Set(later.map(({ by }) => by))]).toEqual(['sw']);
+  const again = await openApp(at.tablet.context, `${at.line.url}/queue`);
+  await eventually('nothing in the browser’s hands', () =>
+    again.evaluate(async () => {
+      const { backgroundFetch } = (await navigator.serviceWorker.ready) as unknown as {
+        backgroundFetch: { getIds(): Promise<string[]> };
+      };
+      return (await backgroundFetch.getIds()).length === 0;
+    }),
+  );
+});
+
 test('[U1] [U3] a file larger than what the device may keep passes through it', async () => {
   const page = await open('?senders=page');
   const devtools = await at.tablet.context.newCDPSession(page);

@@ -6,8 +6,7 @@ import { onChange, type QueueDb, type Sender } from './db.ts';
 import type { Session } from './session.ts';
 import { createNap } from './sync/nap.ts';
 import { type AskDeps, dueUploads } from './uploads/drain.ts';
-import { canHandOver, handedOver, handOver, type Load, prepare } from './uploads/handover.ts';
-import { chunksFor } from './uploads/queue.ts';
+import { canHandOver, handedOver, handOver, type Load, prepare, renew, watchHandOvers } from './uploads/handover.ts';
 import { sendersOn } from './uploads/sender.ts';
 import type { UploadsWorker } from './workers/uploads.ts';
 // Part of the page's own file: a tab that lives on after an update must not miss it.
@@ -81,8 +80,6 @@ const GATHER_MS = 300;
 const PREPARE_MS = 5_000;
 /** A tablet whose screen is off stops its pages soon; a tab in the background of a desktop goes on sending. */
 const HIDDEN_MS = 10_000;
-/** The browser sends whole chunks, two at a time: 50 MB of them in this time are a line that is worth waiting for. */
-const STUCK_MS = 10 * 60_000;
 
 export interface Sending {
   /** A person, the network or a session has changed something: what waits is tried again now. */
@@ -117,26 +114,14 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
   let behindAt = 0;
   /** the browser was given what was left, because this page could not be seen any more */
   let away = false;
-  /** of what the browser has in hand: chunks that are left, and since when (ms since 1970) it is so many */
-  const progress = new Map<string, { left: number; since: number }>();
   let registered: ServiceWorkerRegistration | null = null;
+  /** what it sends twice as slowly need not be sent twice */
+  let inTheirHands = async (): Promise<ReadonlySet<string>> => new Set();
 
   // Whether another tab would go on if this one were closed.
   navigator.locks.request('page', { mode: 'shared' }, () => new Promise(() => {})).catch(() => {});
   const isAlone = async (): Promise<boolean> =>
     ((await navigator.locks.query()).held ?? []).filter(({ name }) => name === 'page').length < 2;
-
-  /** Uploads that the browser has in hand and gets on with: what it sends twice as slowly need not be sent twice. */
-  async function inTheirHands(): Promise<string[]> {
-    const ids = registered ? await handedOver(registered) : new Set<string>();
-    const now = Date.now();
-    for (const id of progress.keys()) if (!ids.has(id)) progress.delete(id);
-    for (const id of ids) {
-      const left = (await chunksFor(queue, id)).filter(({ state }) => state === 'staged').length;
-      if (progress.get(id)?.left !== left) progress.set(id, { left, since: now });
-    }
-    return [...progress].filter(([, { since }]) => now - since < STUCK_MS).map(([id]) => id);
-  }
 
   async function sendHere(wake: boolean): Promise<void> {
     if (running) {
@@ -145,7 +130,7 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
     }
     running = true;
     try {
-      const theirs = await inTheirHands();
+      const theirs = [...(await inTheirHands())];
       await worker.ask((sender) => sender.send(location.origin, wake, theirs));
     } catch (error) {
       // Ended by us, or broken: the service worker stands behind, and the next look begins anew.
@@ -195,7 +180,7 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
     const registration = registered;
     const theirs = await inTheirHands();
     // Of what the browser has in hand there is only to be looked how far it is, now and then.
-    const mine = due.some(({ id }) => !theirs.includes(id));
+    const mine = due.some(({ id }) => !theirs.has(id));
     if (on.has('page') && (mine || wake || timed)) sendHere(wake).catch(reportError);
     if (!registration) return;
     if (on.has('sw') && (wake || Date.now() - behindAt >= LOOK_MS)) {
@@ -206,6 +191,11 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
     if (on.has('sw') && !on.has('page')) registration.active?.postMessage({ type: 'drain' });
     if (!on.has('fetch') || !canHandOver(registration)) return;
     if (Date.now() - preparedAt > PREPARE_MS) await getReady();
+    else {
+      const before = loads;
+      const renewed = await renew(queue, before);
+      if (loads === before) loads = renewed;
+    }
     if (!on.has('page') && !on.has('sw')) await giveAway(registration, on);
   }
 
@@ -288,6 +278,7 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
   navigator.serviceWorker?.ready
     .then((registration) => {
       registered = registration;
+      inTheirHands = watchHandOvers(registration, async () => queue, Date.now);
       wake();
     })
     .catch(() => {});

@@ -8,7 +8,7 @@ import { createLink } from '../sync/link.ts';
 import { createNap } from '../sync/nap.ts';
 import { pushOutbox } from '../sync/outbox.ts';
 import { keepWhole, pullList } from '../sync/pull.ts';
-import { canHandOver, handedOver } from '../uploads/handover.ts';
+import { canHandOver, takeBackUnbegun, watchHandOvers } from '../uploads/handover.ts';
 import { isWaitedFor, SENDER_LOCK, send, sendersOn } from '../uploads/sender.ts';
 
 /** Background Sync is not in TypeScript's WebWorker library. */
@@ -65,6 +65,8 @@ export function createWork(scope: ServiceWorkerGlobalScope) {
     return tools;
   };
 
+  const inTheirHands = watchHandOvers(scope.registration, async () => (await open()).queue, Date.now);
+
   const pageIsOpen = async (): Promise<boolean> =>
     (await scope.clients.matchAll({ type: 'window', includeUncontrolled: true })).length > 0;
 
@@ -101,10 +103,11 @@ export function createWork(scope: ServiceWorkerGlobalScope) {
       async direct(upload) {
         for (; handing > 0 && !(await isWaitedFor()); handing -= LISTEN_MS) await nap.sleep(LISTEN_MS, signal);
         if (await isWaitedFor()) return 'stop';
-        return !may || (await handedOver(scope.registration)).has(upload) ? 'next' : 'go';
+        return !may || (await inTheirHands()).has(upload) ? 'next' : 'go';
       },
     });
     if (end === 'more' || end === 'elsewhere') return 'more';
+    await takeBackUnbegun(scope.registration, queue);
     const kept = await keepResults({ queue, api, session }, signal);
     return end === 'waiting' || !kept || !edited ? 'waiting' : 'all';
   }

@@ -6,8 +6,8 @@ import { createApi } from '../api.ts';
 import { closeChannel, openQueue, type QueueDb } from '../db.ts';
 import { createSession } from '../session.ts';
 import type { AskDeps } from './drain.ts';
-import { handedOver, handOver, prepare } from './handover.ts';
-import { chunksFor, enqueue, getUpload, release, setLanded, setServer, setWait } from './queue.ts';
+import { handedOver, handOver, prepare, renew, STALLED_MS, takeBackUnbegun, watchHandOvers } from './handover.ts';
+import { chunksFor, enqueue, getUpload, release, setLanded, setServer, setStep, setWait } from './queue.ts';
 import { stage } from './stage.ts';
 
 const CHUNK = SMALLEST_CHUNK;
@@ -89,14 +89,16 @@ function deps(): AskDeps {
 /** The part of a service worker's registration that takes hand-overs. */
 function browser() {
   const taken = new Map<string, Request[]>();
+  const uploaded = new Map<string, number>();
   const backgroundFetch = {
     fetch: async (id: string, requests: Request[]) => {
       taken.set(id, requests);
       return { id };
     },
     getIds: async () => [...taken.keys()],
+    get: async (id: string) => ({ uploaded: uploaded.get(id) ?? 0, abort: async () => taken.delete(id) }),
   };
-  return { taken, registration: { backgroundFetch } as unknown as ServiceWorkerRegistration };
+  return { taken, uploaded, registration: { backgroundFetch } as unknown as ServiceWorkerRegistration };
 }
 
 test('what is left of every upload is handed over, opened first where it was not', async () => {
@@ -168,9 +170,75 @@ test('a server that asked to be left alone is left alone by the browser too', as
   expect(asked).toEqual([]);
 });
 
+test('[U2] what the browser moves is left to it, and what it lets lie is not, as long as the line carries', async () => {
+  await queued('a', CHUNK);
+  await queued('bb', CHUNK);
+  await setServer(queue, 'a', server);
+  await setServer(queue, 'bb', server);
+  const { taken, uploaded, registration } = browser();
+  taken.set('a 9', []);
+  taken.set('bb 9', []);
+  let now = 1_000_000;
+  const watch = watchHandOvers(
+    registration,
+    async () => queue,
+    () => now,
+  );
+  const link = (state: 'online' | 'offline', since: number) =>
+    queue.put('device', { key: 'link', state, since, last_ok: since });
+  await link('online', 0);
+  expect([...(await watch())]).toEqual(['a', 'bb']);
+  now += STALLED_MS - 1;
+  uploaded.set('a 9', 1);
+  expect([...(await watch())]).toEqual(['a', 'bb']);
+  now += 1;
+  expect([...(await watch())]).toEqual(['a']);
+  // A line that was gone is no sign that the browser rests.
+  await link('offline', now);
+  now += STALLED_MS;
+  expect([...(await watch())]).toEqual(['a', 'bb']);
+  await link('online', now);
+  now += STALLED_MS - 1;
+  expect([...(await watch())]).toEqual(['a', 'bb']);
+  now += 1;
+  expect([...(await watch())]).toEqual([]);
+});
+
+test('what somebody has sent since under a higher number is in nobody else’s hands', async () => {
+  await queued('a', CHUNK);
+  await setServer(queue, 'a', server);
+  const { taken, registration } = browser();
+  taken.set('a 9', []);
+  const watch = watchHandOvers(registration, async () => queue, Date.now);
+  expect([...(await watch())]).toEqual(['a']);
+  await setServer(queue, 'a', { ...server, epoch: 10 });
+  expect([...(await watch())]).toEqual([]);
+});
+
+test('what was prepared before a sender began is handed over under the number after it', async () => {
+  await queued('a', CHUNK);
+  await setServer(queue, 'a', server);
+  const loads = await prepare(deps(), async () => true);
+  await setServer(queue, 'a', { ...server, epoch: 10 });
+  expect((await renew(queue, loads)).map((load) => load.server.epoch)).toEqual([10]);
+});
+
+test('what was sent without the browser is taken back from it, but never while it moves', async () => {
+  for (const id of ['a', 'bb', 'ccc']) await queued(id, CHUNK);
+  const { taken, uploaded, registration } = browser();
+  for (const id of ['a 9', 'bb 9', 'ccc 9']) taken.set(id, []);
+  await setStep(queue, 'a', { at: 'sent', sealed_at: '2026-01-01T10:00:00Z' });
+  await setStep(queue, 'bb', { at: 'sent', sealed_at: '2026-01-01T10:00:00Z' });
+  uploaded.set('bb 9', 1);
+  await takeBackUnbegun(registration, queue);
+  expect([...taken.keys()]).toEqual(['bb 9', 'ccc 9']);
+});
+
 test('a browser without Background Fetch takes nothing, and says so', async () => {
   const registration = {} as ServiceWorkerRegistration;
   await queued('a', CHUNK);
   expect(await handOver(registration, await prepare(deps(), async () => true))).toBe(0);
   expect((await handedOver(registration)).size).toBe(0);
+  expect((await watchHandOvers(registration, async () => queue, Date.now)()).size).toBe(0);
+  await takeBackUnbegun(registration, queue);
 });

@@ -1,17 +1,23 @@
 // Handing what is left of an upload to the browser itself (Background Fetch, Chromium only): it goes on with no page, past
 // the limits of a service worker, and after the browser was killed. The browser copies what it is given, so it is given
 // all at once and only what there is room for twice. What it sent is learned from the server, never from its answers. It is
-// never taken back: Chromium 156 dies (SIGSEGV) when a Background Fetch is aborted while a body is on its way. Where it gets
-// nowhere, whoever goes on sends with a higher epoch.
+// never taken back while a body may be on its way: Chromium 156 dies (SIGSEGV) of that. Where it gets nowhere, whoever goes
+// on sends with a higher epoch.
 import { CHUNK_PATH, partForm } from '../api.ts';
-import type { ServerSide, Upload } from '../db.ts';
+import type { QueueDb, ServerSide, Upload } from '../db.ts';
 import { type AskDeps, dueUploads, openOnServer } from './drain.ts';
 import { sendingOrder } from './plan.ts';
-import { chunkBytes, chunksFor, totalChunks } from './queue.ts';
+import { chunkBytes, chunksFor, getUpload, totalChunks } from './queue.ts';
 
 /** Background Fetch is not in TypeScript's libraries. https://wicg.github.io/background-fetch/ */
+interface BackgroundFetchRegistration {
+  /** bytes of the requests that are on their way or have arrived; falls when one is begun again */
+  readonly uploaded: number;
+  abort(): Promise<boolean>;
+}
 interface BackgroundFetchManager {
   fetch(id: string, requests: Request[], options: { title: string }): Promise<unknown>;
+  get(id: string): Promise<BackgroundFetchRegistration | undefined>;
   getIds(): Promise<string[]>;
 }
 const managerOf = (registration: ServiceWorkerRegistration): BackgroundFetchManager | null =>
@@ -85,10 +91,78 @@ export async function handOver(registration: ServiceWorkerRegistration, loads: r
   return taken.filter(({ status }) => status === 'fulfilled').length;
 }
 
-/** The uploads that the browser has in hand. */
+/** Of what was prepared some time ago: under the epoch that holds now. A hand-over with one that is past is refused. */
+export async function renew(queue: QueueDb, loads: readonly Load[]): Promise<Load[]> {
+  const renewed = loads.map(async (load) => ({
+    ...load,
+    server: (await getUpload(queue, load.upload.id))?.server ?? load.server,
+  }));
+  return Promise.all(renewed);
+}
+
+// ---- what the browser has in hand ----------------------------------------------------------------------------------
+
+/** What it is registered under: the upload, and the epoch it is sent with. */
+const parted = (id: string): { upload: string; epoch: number } => {
+  const [upload = '', epoch] = id.split(' ');
+  return { upload, epoch: Number(epoch) };
+};
+
+/** The uploads that the browser has in hand, whether it gets on with them or not. */
 export async function handedOver(registration: ServiceWorkerRegistration): Promise<ReadonlySet<string>> {
   const ids = (await managerOf(registration)?.getIds()) ?? [];
-  return new Set(ids.map((id) => id.split(' ')[0] ?? ''));
+  return new Set(ids.map((id) => parted(id).upload));
+}
+
+/**
+ * The browser begins some seconds after it was asked, and moves bytes from then on as long as the line carries any. Asked by
+ * a page that is gone already, it may keep what it was given paused until a person finds it and says "resume".
+ */
+export const STALLED_MS = 30_000;
+
+/**
+ * Looks on at what the browser has in hand: ask again and again.
+ * @returns asks which uploads it gets on with: not those that have stood still for `STALLED_MS` although the server could be
+ * reached all the while, and not those that somebody has sent since with a higher epoch
+ */
+export function watchHandOvers(
+  registration: ServiceWorkerRegistration,
+  queue: () => Promise<QueueDb>,
+  now: () => number,
+): () => Promise<ReadonlySet<string>> {
+  const seen = new Map<string, { uploaded: number; since: number }>();
+  return async () => {
+    const manager = managerOf(registration);
+    const ids = (await manager?.getIds()) ?? [];
+    for (const id of seen.keys()) if (!ids.includes(id)) seen.delete(id);
+    const gettingOn = new Set<string>();
+    for (const id of ids) {
+      const uploaded = (await manager?.get(id))?.uploaded;
+      if (uploaded === undefined) continue;
+      const before = seen.get(id);
+      const since = before?.uploaded === uploaded ? before.since : now();
+      seen.set(id, { uploaded, since });
+      const { upload, epoch } = parted(id);
+      const store = await queue();
+      const link = await store.get('device', 'link');
+      const carries = link?.key === 'link' && link.state === 'online';
+      const stalled = carries && now() - Math.max(since, link.since) >= STALLED_MS;
+      const past = epoch < ((await getUpload(store, upload))?.server?.epoch ?? 0);
+      if (!stalled && !past) gettingOn.add(upload);
+    }
+    return gettingOn;
+  };
+}
+
+/** Takes back what the browser never began and what has been sent without it: its copies take room on the device. */
+export async function takeBackUnbegun(registration: ServiceWorkerRegistration, queue: QueueDb): Promise<void> {
+  const manager = managerOf(registration);
+  for (const id of (await manager?.getIds()) ?? []) {
+    const upload = await getUpload(queue, parted(id).upload);
+    if (upload && upload.step.at !== 'sent') continue;
+    const held = await manager?.get(id);
+    if (held?.uploaded === 0) await held.abort();
+  }
 }
 
 export const canHandOver = (registration: ServiceWorkerRegistration): boolean => managerOf(registration) !== null;
