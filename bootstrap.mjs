@@ -280,6 +280,11 @@ async function run() {
     );
   }
   const [command, ...args] = process.argv.slice(2);
+  if ([command, ...args].some((word) => word === '--help' || word === '-h')) {
+    say(USAGE);
+    say('README.md says what each does, and which variables they look at.');
+    return 0;
+  }
   const known = Object.keys(COMMANDS).includes(command);
   if (!known) throw new Refusal(USAGE);
   process.chdir(ROOT);

@@ -617,6 +617,12 @@ describe('what is not there, or not to be read', () => {
     ['an unknown task', 'GET', () => '/api/tasks/99999999', { code: 'NOT_FOUND', says: /no task 99999999/ }],
     ['an unknown key', 'GET', () => '/api/answer-keys/none', { code: 'NOT_FOUND', says: /no answer key none/ }],
     ['an unknown route', 'GET', () => '/api/nothing?x=1', { code: 'NOT_FOUND', says: /no GET \/api\/nothing\./ }],
+    [
+      'a file there is not',
+      'GET',
+      () => '/nothing.js?x=1',
+      { code: 'NOT_FOUND', says: /no GET \/nothing\.js\. The app/ },
+    ],
     ['another method', 'PATCH', () => '/api/batches', { code: 'NOT_FOUND', says: /no PATCH \/api\/batches/ }],
     ['page 0', 'GET', () => '/api/batches?page=0', { code: 'VALIDATION_FAILED', says: /page: pages count from 1/ }],
     ['a status there is not', 'GET', () => '/api/batches?status=done', { code: 'VALIDATION_FAILED', says: /status: / }],

@@ -39,3 +39,9 @@ test('an unknown command is told the known ones', () => {
   expect(status).toBe(1);
   expect(lines).toEqual([expect.stringContaining('demo|start|dev|check|test')]);
 });
+
+test('whoever asks for help is told the commands, and nothing is installed', () => {
+  const { status, stdout } = bootstrap(['demo', '--help']);
+  expect(status).toBe(0);
+  expect(stdout).toContain('demo|start|dev|check|test');
+});

@@ -2,6 +2,7 @@
 // for every path that is a screen.
 import path from 'node:path';
 import express, { type Express } from 'express';
+import { refuse } from '../problem.ts';
 
 /** What the page may load and talk to: itself. Blobs and data URLs are thumbnails it makes. */
 const POLICY =
@@ -31,4 +32,10 @@ export function webRoutes(app: Express, folder: string): void {
       if (error) next();
     });
   });
+  app.use((req) =>
+    refuse(
+      'NOT_FOUND',
+      `There is no ${req.method} ${req.originalUrl.split('?')[0]}. The app itself is at /, its API under /api.`,
+    ),
+  );
 }
