@@ -21,10 +21,14 @@ export async function openApp(context: BrowserContext, url: string): Promise<Pag
   return page;
 }
 
-export async function signIn(page: Page, user: { username: string; password: string }): Promise<void> {
+export async function fillSignIn(page: Page, user: { username: string; password: string }): Promise<void> {
   await page.getByLabel('User name').fill(user.username);
   await page.getByLabel('Password').fill(user.password);
   await page.getByRole('button', { name: 'Sign in' }).click();
+}
+
+export async function signIn(page: Page, user: { username: string; password: string }): Promise<void> {
+  await fillSignIn(page, user);
   await page.getByRole('heading', { name: 'Batches' }).waitFor();
 }
 

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
 import type { Step } from '../../pwa/db.ts';
-import { openApp, openTablet, queueZip, signIn } from '../browser.ts';
+import { fillSignIn, openApp, openTablet, queueZip, signIn } from '../browser.ts';
 import { type Browser, FLAGS, findChromium } from './chromium.ts';
 import { eventually, isAlive } from './places.ts';
 
@@ -24,6 +24,8 @@ export interface Tablet {
   /** the app's tab, opened (and the browser started) when there is none */
   app(): Promise<Page>;
   signIn(user: { username: string; password: string }): Promise<void>;
+  /** Signs in where the app asks for it: a browser that is killed may lose the newest cookie, and with it its session. */
+  signInIfAsked(user: { username: string; password: string }): Promise<void>;
   /** Queues a ZIP with cover sheets as a person does. Resolves with its id when all of it is durable on the device. */
   queue(file: string): Promise<string>;
   /** All uploads of the device as its store has them. Opens the app when it is not open. */
@@ -132,6 +134,14 @@ export function createTablet(url: string, profile: string): Tablet {
     app,
     async signIn(user) {
       await signIn(await app(), user);
+    },
+    async signInIfAsked(user) {
+      const tab = await app();
+      const asks = tab.getByRole('main').getByRole('button', { name: 'Sign in' });
+      if (!(await asks.isVisible())) return;
+      await asks.click();
+      await fillSignIn(tab, user);
+      await asks.waitFor({ state: 'detached' });
     },
     async queue(file) {
       const tab = await app();

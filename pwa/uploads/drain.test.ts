@@ -9,7 +9,7 @@ import { createApi } from '../api.ts';
 import { closeChannel, openQueue, type QueueDb } from '../db.ts';
 import { createSession } from '../session.ts';
 import { type DrainDeps, type DrainEnd, drain } from './drain.ts';
-import { chunksFor, enqueue, getUpload, type NewUpload, putChunk, remove, setStep } from './queue.ts';
+import { chunksFor, enqueue, getUpload, type NewUpload, putChunk, remove, setStep, setWait } from './queue.ts';
 import { stage } from './stage.ts';
 
 const CHUNK = SMALLEST_CHUNK;
@@ -228,6 +228,21 @@ const onChunk =
   (fault: () => ReturnType<Fault>): Fault =>
   (path) =>
     path.includes('upload-chunk') ? fault() : null;
+
+test('a sender that gives way at once leaves what an upload waits for as it is', async () => {
+  const { upload } = await queued(CHUNK);
+  const wait = { why: 'sign-in' as const, detail: '', not_before: 0, again_at: clock + 900_000, patience_ms: 60_000 };
+  await setWait(queue, upload.id, wait);
+  const asked: unknown[] = [];
+  expect(
+    await run(3600, true, async () => {
+      asked.push(await stepOf(upload.id));
+      return 'stop';
+    }),
+  ).toBe('more');
+  expect(asked).toEqual([{ at: 'waiting', ...wait }]);
+  expect(await stepOf(upload.id)).toEqual({ at: 'waiting', ...wait });
+});
 
 test('[U6] a queued file arrives byte for byte, is sealed, and its bytes leave the device', async () => {
   const { upload, file } = await queued(3.5 * CHUNK);

@@ -99,6 +99,8 @@ export async function drain(deps: DrainDeps): Promise<DrainEnd> {
     }
     if (deps.signal.aborted || deps.now() >= deps.deadline) return 'more';
     tried.add(upload.id);
+    // Before anything is said of it: whoever only looks on would take what waits no more for a reason to come.
+    if ((await deps.direct?.(upload.id)) === 'stop') return 'more';
     const before = waitOf(upload);
     if (before) await setWait(deps.queue, upload.id, null);
     deps.onUpload?.(upload.id);
@@ -134,7 +136,6 @@ const waitFor = (why: WaitReason, detail: string, stop: boolean, not_before = 0)
 });
 
 async function sendUpload(deps: DrainDeps, upload: Upload): Promise<Outcome> {
-  if ((await deps.direct?.(upload.id)) === 'stop') return outOfTime;
   let server = upload.server;
   // Begun anew at most twice a drain: a server that keeps forgetting is not helped by haste.
   for (let round = 0; round <= 2; round++) {
