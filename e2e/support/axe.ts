@@ -9,6 +9,13 @@ export async function complaints(page: Page, screen: string): Promise<string[]> 
   // Once a document: it is a megabyte of text.
   if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(axe.source);
   const found = await page.evaluate(async (rules) => {
+    // Half-way through a change of colour there is a contrast that nobody has to read.
+    const changing = () =>
+      document
+        .getAnimations()
+        .filter(({ playState, effect }) => playState === 'running' && effect?.getComputedTiming().endTime !== Infinity);
+    for (let moving = changing(); moving.length > 0; moving = changing())
+      await Promise.all(moving.map(({ finished }) => finished.catch(() => undefined)));
     const { axe } = globalThis as unknown as { axe: typeof import('axe-core') };
     return (await axe.run(document, { runOnly: rules, resultTypes: ['violations'] })).violations;
   }, RULES);
