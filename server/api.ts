@@ -8,6 +8,7 @@ import { briefConnection, openQueues } from './adapters/redis.ts';
 import { signHeads } from './audit/heads.ts';
 import { forgetSessions } from './auth/devices.ts';
 import { createSessions, firstAdmin, signingSecret } from './auth/sessions.ts';
+import { dropStrayAnswers } from './batches/answers.ts';
 import { loadConfig } from './config.ts';
 import { onEnd, report } from './ending.ts';
 import { createApp } from './http/app.ts';
@@ -91,6 +92,7 @@ const { app } = createApp({
 });
 server.on('request', app);
 await recoverUploads({ db, blobs, announce, wake }, report);
+await dropStrayAnswers(db);
 const hourly = setInterval(() => {
   expireUploads({ db, blobs }).catch(report);
   forgetSessions(db).catch(report);

@@ -5,6 +5,7 @@ import type { User } from '../auth/sessions.ts';
 import { scopeOf, tellBatch } from '../changes.ts';
 import { refuse } from '../problem.ts';
 import type { Blobs } from '../uploads/blobs.ts';
+import { dropAnswers } from './answers.ts';
 
 export async function binBatch(db: Database, user: User, batch: BatchesTable): Promise<void> {
   await db.write(async (tx) => {
@@ -36,8 +37,8 @@ export async function restoreBatch(db: Database, user: User, batch: BatchesTable
   });
 }
 
-/** Removes a batch for good. The rows go in one transaction, the bytes after it: a crash between the two leaves a file
- *  without a row, which the next start removes. */
+/** Removes a batch for good. The rows go in one transaction, answers and bytes after it: a crash in between leaves what
+ *  belongs to no batch, which the next start removes. */
 export async function purgeBatch(db: Database, blobs: Blobs, user: User, batch: BatchesTable): Promise<void> {
   const { batch_id } = batch;
   const uploads = await db.sql.selectFrom('uploads').select('upload_id').where('batch_id', '=', batch_id).execute();
@@ -45,7 +46,6 @@ export async function purgeBatch(db: Database, blobs: Blobs, user: User, batch: 
     // Locked first: a worker that is committing this batch's pages is waited for, and the next one finds nothing.
     await tx.selectFrom('pages').select('sheet_id').where('batch_id', '=', batch_id).forUpdate().execute();
     const sheets = tx.selectFrom('pages').select('sheet_id').where('batch_id', '=', batch_id);
-    await tx.deleteFrom('answers').where('sheet_id', 'in', sheets).execute();
     await tx.deleteFrom('readings').where('sheet_id', 'in', sheets).execute();
     await tx.deleteFrom('marks').where('sheet_id', 'in', sheets).execute();
     for (const { upload_id } of uploads) await tx.deleteFrom('chunks').where('upload_id', '=', upload_id).execute();
@@ -78,6 +78,7 @@ export async function purgeBatch(db: Database, blobs: Blobs, user: User, batch: 
     });
     await tellBatch(tx, batch_id);
   });
+  await dropAnswers(db, batch);
   for (const { upload_id } of uploads) await blobs.remove(upload_id);
 }
 

@@ -12,9 +12,10 @@ import type { Reading } from '../../shared/protocol/reading.ts';
 import type { Stage } from '../../shared/protocol/stage.ts';
 import { marksOf, questionOf } from '../../shared/scoring/marks.ts';
 import { csvLine } from '../adapters/csv-lines.ts';
-import type { AnswersTable, BatchesTable, ResultsTable, Tx } from '../adapters/database.ts';
+import type { BatchesTable, ResultsTable, Tx } from '../adapters/database.ts';
 import { LOADED, pagesHash } from '../audit/pages.ts';
 import { audit } from '../audit.ts';
+import { dropAnswersIfGone, storeAnswers } from '../batches/answers.ts';
 import { scopeOf, tellAll } from '../changes.ts';
 import { keyring, keysOf, type StoredSuspicion, scoreBatch, sheetsToScore } from '../keys/rescore.ts';
 import { beginStage, endStage, tell } from '../progress/log.ts';
@@ -37,13 +38,6 @@ const RESULT_COLUMNS = [
   'doubtful',
   'unscored',
 ] as const satisfies readonly (keyof ResultsTable)[];
-export const ANSWER_COLUMNS = [
-  'sheet_id',
-  'question',
-  'value',
-  'confidence',
-  'flags',
-] as const satisfies readonly (keyof AnswersTable)[];
 
 async function start(
   deps: StepDeps,
@@ -208,6 +202,11 @@ export const load: Step = async (batch, deps) => {
   // The step before may have run on a machine that is gone.
   await access(file('answers.csv')).catch(() => writeFiles(batch, deps));
   const began = performance.now();
+  // Answers first, in a transaction that nobody waits for; then what makes them count, in one that is over at once.
+  const answers = await storeAnswers(db, batch, file('answers.csv'));
+  // Whatever takes a while is made ready before it.
+  const pages_sha256 = await pagesHash(db.sql, batch_id);
+  const suspicions = JSON.parse(await readFile(file(SUSPICIONS), 'utf8')) as [number, StoredSuspicion][];
   announce(
     await db.write(async (tx) => {
       // Purged a moment ago: its files would bring rows back that nobody removes any more.
@@ -218,12 +217,8 @@ export const load: Step = async (batch, deps) => {
         .forUpdate()
         .executeTakeFirst();
       if (!there) return [];
-      const sheetIds = tx.selectFrom('pages').select('sheet_id').where('batch_id', '=', batch_id);
-      await tx.deleteFrom('answers').where('sheet_id', 'in', sheetIds).execute();
       await tx.deleteFrom('results').where('batch_id', '=', batch_id).execute();
       const sheets = await db.bulkLoad(tx, 'results', RESULT_COLUMNS, file('results.csv'));
-      const answers = await db.bulkLoad(tx, 'answers', ANSWER_COLUMNS, file('answers.csv'));
-      const suspicions = JSON.parse(await readFile(file(SUSPICIONS), 'utf8')) as [number, StoredSuspicion][];
       for (const [group_index, suspicion] of suspicions) {
         await tx
           .updateTable('sheet_groups')
@@ -253,13 +248,14 @@ export const load: Step = async (batch, deps) => {
         user_id: null,
         action: LOADED,
         subject: `batch:${batch_id}`,
-        after: { sheets, answers, pages_sha256: await pagesHash(tx, batch_id) },
+        after: { sheets, answers, pages_sha256 },
       });
       const took = Math.round(performance.now() - began);
       const message = `Database load completed: ${sheets} sheets, ${answers} answers in ${took}ms`;
       return tell(tx, batch_id, { stage: 'loading_database', message, percentage: 100 }, at);
     }),
   );
+  await dropAnswersIfGone(db, batch);
   return 'done';
 };
 
