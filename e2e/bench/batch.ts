@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { open, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
@@ -15,6 +15,7 @@ import { OMITTED } from '../../shared/protocol/export.ts';
 import { CHUNK_SIZE, chunkCount, OpenUploadAnswer, SealAnswer } from '../../shared/protocol/upload.ts';
 import { type ZipOfScans, zipOfScans } from '../scans/zip-of-scans.ts';
 import { announceExam } from '../support/exam.ts';
+import { cpuSeconds, peakRss } from '../support/processes.ts';
 import { type Sheaf, startSheaf } from '../support/sheaf.ts';
 
 const say = (line: string): void => {
@@ -144,26 +145,12 @@ async function countWrong(client: Client, batchId: string, made: ZipOfScans): Pr
   return wrong;
 }
 
-/** Clock ticks of user and system time, from /proc: 100 a second on Linux. */
-async function cpuSeconds(pid: number): Promise<number> {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8');
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-async function peakMb(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) / 1024;
-}
-
 async function measure(sheaf: Sheaf, made: ZipOfScans) {
   const client = await sheaf.client();
-  const names = [...sheaf.pids.keys()].filter((name) => name === 'api' || name.startsWith('worker'));
-  const cpu = async () =>
-    (await Promise.all(names.map((name) => cpuSeconds(sheaf.pid(name))))).reduce((a, b) => a + b, 0);
-  const before = await cpu();
+  const before = await cpuSeconds(sheaf);
   const sent = await send(sheaf, client, made);
   const done = await client.waitForBatch(sent.batch_id, 3_600_000);
-  const after = await cpu();
+  const after = await cpuSeconds(sheaf);
   const detail = await client.call(BatchDetail, 'GET', `/api/batches/${sent.batch_id}/status`);
   if (!done.processing_completed_at)
     throw new Error(`the batch ended ${done.status}: ${done.error_details ?? done.message}`);
@@ -174,9 +161,7 @@ async function measure(sheaf: Sheaf, made: ZipOfScans) {
       .map((stage) => [stage.stage, round((Date.parse(stage.finished_at!) - Date.parse(stage.started_at)) / 1000)]),
   );
   // Before the comparison, which asks the API for more than anybody else does.
-  const peak_rss_mb = Object.fromEntries(
-    await Promise.all(names.map(async (name) => [name, round(await peakMb(sheaf.pid(name)), 0)] as const)),
-  );
+  const peak_rss_mb = await peakRss(sheaf);
   return {
     seconds: (completed - sent.first) / 1000,
     last_byte_to_complete_s: (completed - sent.last) / 1000,

@@ -7,6 +7,7 @@ import { openDatabase } from '../../server/adapters/open-database.ts';
 import { hasEnded } from '../../server/batches/life.ts';
 import type { DatabasePlace } from '../../server/config.ts';
 import { PushAnswer } from '../../shared/protocol/sync.ts';
+import { peakRss } from '../support/processes.ts';
 import { startMariaDb } from '../support/servers.ts';
 import { startSheaf } from '../support/sheaf.ts';
 import { storeExam } from '../support/stored-exam.ts';
@@ -53,6 +54,8 @@ export interface Beside {
   delay_ms: number;
   corrections: number;
   load_s: number;
+  /** of API and worker, since their start */
+  peak_rss_mb: Record<string, number>;
 }
 
 /** @param url of a MariaDB server; none: SQLite */
@@ -120,6 +123,7 @@ export async function besideLoad(sheets: number, url?: string): Promise<Beside> 
       delay_ms: round(worst!.ms - median(idle)),
       corrections: meanwhile.length,
       load_s: ((finished_at ?? Number.NaN) - started_at) / 1000,
+      peak_rss_mb: await peakRss(sheaf),
     };
   } finally {
     await db.close();

@@ -1,0 +1,27 @@
+// What Sheaf's own processes have used, as Linux counts it: those of the API and the workers, not of Redis.
+import { readFile } from 'node:fs/promises';
+import type { Sheaf } from './sheaf.ts';
+
+const ours = (sheaf: Sheaf): [name: string, pid: number][] =>
+  [...sheaf.pids].filter(([name]) => name === 'api' || name.startsWith('worker'));
+
+/** Seconds of processor time of all of them together, from clock ticks: 100 a second on Linux. */
+export async function cpuSeconds(sheaf: Sheaf): Promise<number> {
+  let ticks = 0;
+  for (const [, pid] of ours(sheaf)) {
+    const text = await readFile(`/proc/${pid}/stat`, 'utf8');
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    ticks += Number(fields[11]) + Number(fields[12]);
+  }
+  return ticks / 100;
+}
+
+/** The most memory each of them ever had, in MB, by name. */
+export async function peakRss(sheaf: Sheaf): Promise<Record<string, number>> {
+  const peaks: Record<string, number> = {};
+  for (const [name, pid] of ours(sheaf)) {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8');
+    peaks[name] = Math.round(Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) / 1024);
+  }
+  return peaks;
+}
