@@ -5,15 +5,9 @@ import type { BatchesTable, Database } from '../adapters/database.ts';
 import { audit, by } from '../audit.ts';
 import type { User } from '../auth/sessions.ts';
 import { refuse } from '../problem.ts';
-import {
-  detectIn,
-  keyring,
-  keysOf,
-  nameOfKey,
-  requestRescoreOf,
-  type StoredSuspicion,
-  sheetsToScore,
-} from './rescore.ts';
+import { keyring, keysOf, nameOfKey } from './keyring.ts';
+import { requestRescoreOf } from './rescore.ts';
+import { detectIn, type StoredSuspicion, sheetsToScore } from './score-batch.ts';
 
 async function findGroup(db: Database, batch: BatchesTable, group_id: string) {
   const [no, index] = /^(\d+)-(\d+)$/.exec(group_id)?.slice(1).map(Number) ?? [];

@@ -17,7 +17,8 @@ import { LOADED, pagesHash } from '../audit/pages.ts';
 import { audit } from '../audit.ts';
 import { dropAnswersIfGone, storeAnswers } from '../batches/answers.ts';
 import { scopeOf, tellAll } from '../changes.ts';
-import { keyring, keysOf, type StoredSuspicion, scoreBatch, sheetsToScore } from '../keys/rescore.ts';
+import { keyring, keysOf } from '../keys/keyring.ts';
+import { type StoredSuspicion, scoreBatch, sheetsToScore } from '../keys/score-batch.ts';
 import { beginStage, endStage, tell } from '../progress/log.ts';
 import type { Step, StepDeps } from './steps.ts';
 

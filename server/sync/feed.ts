@@ -12,7 +12,7 @@ import { batchRow, findVisible, listGroups } from '../batches/queries.ts';
 import { ALL, MOST_CHANGES, OFFICE } from '../changes.ts';
 import { correctionsOf } from '../corrections/read.ts';
 import { answerOfKey, namesIn } from '../keys/keys.ts';
-import { suspicionsOf } from '../keys/rescore.ts';
+import { suspicionsOf } from '../keys/score-batch.ts';
 import { answerOfTask } from '../keys/tasks.ts';
 
 /** Rows in one part. A sheet of 150 questions is some 600 letters, and a sixth of that packed: on a slow line a part comes
