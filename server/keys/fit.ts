@@ -37,7 +37,7 @@ export async function groupFit(db: Database, batch: BatchesTable, group_id: stri
   const ring = await keyring(db.sql, [...new Set(groups.flatMap(({ task_id }) => task_id ?? []))]);
   const { judging, lists } = await detectIn(sheets, ring);
   const own = sheets.filter(({ group_index }) => group_index === group.group_index);
-  const variants = [...new Set(own.map(({ marks }) => marks.variant))].sort();
+  const variants = [...new Set(own.map(({ marks }) => marks().variant))].sort();
   const suspicion = group.suspicion === null ? null : (JSON.parse(group.suspicion) as StoredSuspicion);
   return {
     group_id,
@@ -48,7 +48,7 @@ export async function groupFit(db: Database, batch: BatchesTable, group_id: stri
       fits: judging
         .fits(
           group.group_index,
-          own.filter(({ marks }) => marks.variant === variant).map(({ sheet_id }) => sheet_id),
+          own.filter(({ marks }) => marks().variant === variant).map(({ sheet_id }) => sheet_id),
         )
         .slice(0, MOST_FITS)
         .map(({ list, ...fit }) => {

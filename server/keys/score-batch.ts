@@ -10,16 +10,15 @@ import type { MarksTable, ResultsTable } from '../adapters/database.ts';
 import { correctionsOf } from '../corrections/read.ts';
 import { type Keyring, type KeyVersion, nameOfKey, type Reader, type Ring } from './keyring.ts';
 
-export const readFromRow = (row: Omit<MarksTable, 'sheet_id'>): AsRead => ({
-  marks: {
-    roll: row.roll,
-    variant: row.variant,
-    values: unpackValues(row.choices, row.questions),
-    doubtful: row.doubtful,
-    variant_doubtful: row.variant_doubtful === 1,
-  },
-  notes: unpackNotes(row.notes),
+type MarksRow = Omit<MarksTable, 'sheet_id'>;
+const marksFromRow = (row: MarksRow): Marks => ({
+  roll: row.roll,
+  variant: row.variant,
+  values: unpackValues(row.choices, row.questions),
+  doubtful: row.doubtful,
+  variant_doubtful: row.variant_doubtful === 1,
 });
+export const readFromRow = (row: MarksRow): AsRead => ({ marks: marksFromRow(row), notes: unpackNotes(row.notes) });
 
 export interface GroupToScore {
   group_index: number;
@@ -33,8 +32,8 @@ export interface SheetToScore {
   template_id: string | null;
   group_index: number | null;
   task_id: string | null;
-  /** as read, with people's decisions over it */
-  marks: Marks;
+  /** As read, with people's decisions over it. Unpacked each time: a big batch's values all at once are tens of megabytes. */
+  marks(): Marks;
   /** a person set it aside */
   void: boolean;
 }
@@ -78,9 +77,10 @@ export async function detectIn(
     if (i % SHEETS_A_TURN === 0) await nextTurn();
     if (sheet.void) continue;
     const key = sheet.task_id === null || isOfOtherTemplate(sheet, ring) ? null : (keys.get(sheet.task_id) ?? null);
-    const { list } = listFor(key?.content ?? null, sheet.marks.variant);
+    const { variant, values } = sheet.marks();
+    const { list } = listFor(key?.content ?? null, variant);
     const at = key && list !== null ? (index.get(`${nameOfKey(key)} ${list}`) ?? -1) : -1;
-    judging.add({ id: sheet.sheet_id, group: sheet.group_index ?? -1, list: at, values: sheet.marks.values });
+    judging.add({ id: sheet.sheet_id, group: sheet.group_index ?? -1, list: at, values });
   }
   return { judging, lists };
 }
@@ -136,7 +136,7 @@ export function scoring(ring: Ring): (sheet: SheetToScore, held: boolean) => Sco
       task_id,
       key_id: key?.key_id ?? null,
       key_version: key?.version ?? null,
-      ...resultOf(by.score(marks), { held, known_task, other_template }, sheet.void),
+      ...resultOf(by.score(marks()), { held, known_task, other_template }, sheet.void),
     };
   };
 }
@@ -183,8 +183,10 @@ export async function sheetsToScore(
     after = last.sheet_id;
     for (const { group_index, task_id, template_id, ...row } of rows) {
       const { sheet_id } = row;
-      const { marks, void: isVoid } = applyCorrections(readFromRow(row), corrections.get(sheet_id) ?? []);
-      sheets.push({ sheet_id, template_id, group_index, task_id, marks, void: isVoid });
+      const said = corrections.get(sheet_id);
+      const decided = said && applyCorrections(readFromRow(row), said);
+      const marks = decided ? () => decided.marks : () => marksFromRow(row);
+      sheets.push({ sheet_id, template_id, group_index, task_id, marks, void: decided?.void ?? false });
     }
     await nextTurn();
   }

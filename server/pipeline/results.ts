@@ -11,7 +11,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Reading } from '../../shared/protocol/reading.ts';
 import type { Stage } from '../../shared/protocol/stage.ts';
 import { marksOf, questionOf } from '../../shared/scoring/marks.ts';
-import { csvLine } from '../adapters/csv-lines.ts';
+import { csvLine, quoted } from '../adapters/csv-lines.ts';
 import type { BatchesTable, ResultsTable, Tx } from '../adapters/database.ts';
 import { LOADED, pagesHash } from '../audit/pages.ts';
 import { audit } from '../audit.ts';
@@ -133,7 +133,8 @@ async function writeAnswers(batch: BatchesTable, { db }: StepDeps, put: Put) {
         const question = questionOf(label);
         const value = question === null ? null : values[question - 1];
         if (question === null || value == null) continue;
-        lines += csvLine([row.sheet_id, question, value, confidence, flags.join(' ')]);
+        const told = flags.length === 0 ? '""' : quoted(flags.join(' '));
+        lines += `${row.sheet_id},${question},${quoted(value)},${confidence},${told}\n`;
         count.answers++;
       }
     }
