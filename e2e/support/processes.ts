@@ -5,15 +5,18 @@ import type { Sheaf } from './sheaf.ts';
 const ours = (sheaf: Sheaf): [name: string, pid: number][] =>
   [...sheaf.pids].filter(([name]) => name === 'api' || name.startsWith('worker'));
 
-/** Seconds of processor time of all of them together, from clock ticks: 100 a second on Linux. */
+/** Seconds of user and system time of one process, from clock ticks: 100 a second on Linux. */
+export async function cpuSecondsOf(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** The same of all of ours together. */
 export async function cpuSeconds(sheaf: Sheaf): Promise<number> {
-  let ticks = 0;
-  for (const [, pid] of ours(sheaf)) {
-    const text = await readFile(`/proc/${pid}/stat`, 'utf8');
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    ticks += Number(fields[11]) + Number(fields[12]);
-  }
-  return ticks / 100;
+  let seconds = 0;
+  for (const [, pid] of ours(sheaf)) seconds += await cpuSecondsOf(pid);
+  return seconds;
 }
 
 /** The most memory each of them ever had, in MB, by name. */
