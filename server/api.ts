@@ -16,6 +16,7 @@ import { wakeBatch } from './pipeline/flow.ts';
 import { batchOfChannel, CHANNELS, createAnnounce, createForget, createTouch } from './progress/announce.ts';
 import { createFeeds } from './progress/feeds.ts';
 import { createRoster } from './progress/roster.ts';
+import { beginAnewIfRestored, forgetTombstones } from './sync/horizon.ts';
 import { storeBuiltIns } from './templates.ts';
 import { openBlobs } from './uploads/blobs.ts';
 import { createLeases } from './uploads/leases.ts';
@@ -30,6 +31,7 @@ await db.migrate();
 await storeBuiltIns(db);
 const secret = await signingSecret(db);
 const admin = await firstAdmin(db, config.adminPassword ?? undefined);
+await beginAnewIfRestored(db, config.dataDir);
 const heads = await signHeads(db, config.dataDir, report);
 const blobs = await openBlobs(config.blobDir);
 
@@ -96,6 +98,7 @@ await dropStrayAnswers(db);
 const hourly = setInterval(() => {
   expireUploads({ db, blobs }).catch(report);
   forgetSessions(db).catch(report);
+  forgetTombstones(db).catch(report);
 }, 3_600_000);
 
 process.send?.({ ready: true, port, ...(admin ? { firstAdmin: admin } : {}) });
