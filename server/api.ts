@@ -8,6 +8,7 @@ import { briefConnection, openQueues } from './adapters/redis.ts';
 import { signHeads } from './audit/heads.ts';
 import { forgetSessions } from './auth/devices.ts';
 import { createSessions, firstAdmin, signingSecret } from './auth/sessions.ts';
+import { dropStrayAnswers } from './batches/answers.ts';
 import { loadConfig } from './config.ts';
 import { onEnd, report } from './ending.ts';
 import { createApp } from './http/app.ts';
@@ -15,6 +16,7 @@ import { wakeBatch } from './pipeline/flow.ts';
 import { batchOfChannel, CHANNELS, createAnnounce, createForget, createTouch } from './progress/announce.ts';
 import { createFeeds } from './progress/feeds.ts';
 import { createRoster } from './progress/roster.ts';
+import { beginAnewIfRestored, forgetTombstones } from './sync/horizon.ts';
 import { storeBuiltIns } from './templates.ts';
 import { openBlobs } from './uploads/blobs.ts';
 import { createLeases } from './uploads/leases.ts';
@@ -29,6 +31,7 @@ await db.migrate();
 await storeBuiltIns(db);
 const secret = await signingSecret(db);
 const admin = await firstAdmin(db, config.adminPassword ?? undefined);
+await beginAnewIfRestored(db, config.dataDir);
 const heads = await signHeads(db, config.dataDir, report);
 const blobs = await openBlobs(config.blobDir);
 
@@ -91,9 +94,11 @@ const { app } = createApp({
 });
 server.on('request', app);
 await recoverUploads({ db, blobs, announce, wake }, report);
+await dropStrayAnswers(db);
 const hourly = setInterval(() => {
   expireUploads({ db, blobs }).catch(report);
   forgetSessions(db).catch(report);
+  forgetTombstones(db).catch(report);
 }, 3_600_000);
 
 process.send?.({ ready: true, port, ...(admin ? { firstAdmin: admin } : {}) });

@@ -1,9 +1,10 @@
-// `bench -- batch --sheets N [--runs R] [--dpi 200]`: a whole batch, from its first byte to `completed`, with client, API,
-// Redis and workers on the same cores, against the floor of merely decoding its pages on all of them.
+// `bench -- batch --sheets N [--runs R] [--dpi 200] [--beside N]`: a whole batch, from its first byte to `completed`, with client, API,
+// Redis and workers on the same cores, against the floor of merely decoding its pages on all of them. With `--beside 51` a
+// second batch of so many sheets is sent while the first is being read; `beside_s` is its first byte to completed.
 import { execFile } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { open, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
@@ -12,9 +13,11 @@ import { parseArgs, promisify } from 'node:util';
 import type { Client } from '../../server/cli/client.ts';
 import { BatchDetail, SheetList } from '../../shared/protocol/batch.ts';
 import { OMITTED } from '../../shared/protocol/export.ts';
+import { ENDED } from '../../shared/protocol/stage.ts';
 import { CHUNK_SIZE, chunkCount, OpenUploadAnswer, SealAnswer } from '../../shared/protocol/upload.ts';
 import { type ZipOfScans, zipOfScans } from '../scans/zip-of-scans.ts';
 import { announceExam } from '../support/exam.ts';
+import { cpuSeconds, peakRss } from '../support/processes.ts';
 import { type Sheaf, startSheaf } from '../support/sheaf.ts';
 
 const say = (line: string): void => {
@@ -71,6 +74,7 @@ export async function send(
   sheaf: Pick<Sheaf, 'url'>,
   client: Client,
   made: ZipOfScans,
+  opened?: (batch_id: string) => void,
 ): Promise<{ batch_id: string; first: number; last: number }> {
   const upload = await client.call(OpenUploadAnswer, 'POST', '/api/batches/uploads', {
     client_upload_id: randomUUID(),
@@ -79,6 +83,7 @@ export async function send(
     size: made.size,
     chunk_size: CHUNK_SIZE,
   });
+  opened?.(upload.batch_id);
   const total = chunkCount(made.size, CHUNK_SIZE);
   const url = new URL('/api/batches/upload-chunk', sheaf.url);
   const file = await open(made.zip);
@@ -144,26 +149,37 @@ async function countWrong(client: Client, batchId: string, made: ZipOfScans): Pr
   return wrong;
 }
 
-/** Clock ticks of user and system time, from /proc: 100 a second on Linux. */
-async function cpuSeconds(pid: number): Promise<number> {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8');
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-async function peakMb(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) / 1024;
+/** Sends the second batch when a twentieth of the first has been read and well more than that is left. @returns seconds from its
+ *  first byte to completed */
+async function sendBeside(sheaf: Sheaf, client: Client, big: Promise<string>, made: ZipOfScans): Promise<number> {
+  const batch_id = await big;
+  for (;;) {
+    const { processed_sheets, total_sheets } = await client.status(batch_id);
+    if (total_sheets > 0 && processed_sheets * 20 >= total_sheets) break;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+  const sent = await send(sheaf, client, made);
+  const done = await client.waitForBatch(sent.batch_id, 600_000);
+  const { processed_sheets, total_sheets, status } = await client.status(batch_id);
+  if (ENDED.includes(status) || processed_sheets === total_sheets)
+    throw new Error('the big batch was read before the small one: take more sheets');
+  const wrong = (await countWrong(client, sent.batch_id, made)) + done.failed_sheets;
+  if (wrong > 0 || !done.processing_completed_at) throw new Error(`the batch beside it ended with ${wrong} faults`);
+  return (Date.parse(done.processing_completed_at) - sent.first) / 1000;
 }
 
-async function measure(sheaf: Sheaf, made: ZipOfScans) {
+async function measure(sheaf: Sheaf, made: ZipOfScans, beside: ZipOfScans | null) {
   const client = await sheaf.client();
-  const names = [...sheaf.pids.keys()].filter((name) => name === 'api' || name.startsWith('worker'));
-  const cpu = async () =>
-    (await Promise.all(names.map((name) => cpuSeconds(sheaf.pid(name))))).reduce((a, b) => a + b, 0);
-  const before = await cpu();
-  const sent = await send(sheaf, client, made);
+  const before = await cpuSeconds(sheaf);
+  let tellOpened: (batch_id: string) => void = () => undefined;
+  const opened = new Promise<string>((resolve) => {
+    tellOpened = resolve;
+  });
+  const besideDone = beside && sendBeside(sheaf, client, opened, beside);
+  besideDone?.catch(() => undefined); // told below
+  const sent = await send(sheaf, client, made, tellOpened);
   const done = await client.waitForBatch(sent.batch_id, 3_600_000);
-  const after = await cpu();
+  const after = await cpuSeconds(sheaf);
   const detail = await client.call(BatchDetail, 'GET', `/api/batches/${sent.batch_id}/status`);
   if (!done.processing_completed_at)
     throw new Error(`the batch ended ${done.status}: ${done.error_details ?? done.message}`);
@@ -174,10 +190,9 @@ async function measure(sheaf: Sheaf, made: ZipOfScans) {
       .map((stage) => [stage.stage, round((Date.parse(stage.finished_at!) - Date.parse(stage.started_at)) / 1000)]),
   );
   // Before the comparison, which asks the API for more than anybody else does.
-  const peak_rss_mb = Object.fromEntries(
-    await Promise.all(names.map(async (name) => [name, round(await peakMb(sheaf.pid(name)), 0)] as const)),
-  );
+  const peak_rss_mb = await peakRss(sheaf);
   return {
+    beside_s: await besideDone,
     seconds: (completed - sent.first) / 1000,
     last_byte_to_complete_s: (completed - sent.last) / 1000,
     cpu_s_per_sheet: (after - before) / detail.total_sheets,
@@ -194,11 +209,14 @@ export async function run(args: readonly string[]): Promise<object> {
       sheets: { type: 'string', default: '1000' },
       runs: { type: 'string', default: '3' },
       dpi: { type: 'string', default: '200' },
+      beside: { type: 'string' },
       json: { type: 'boolean' },
     },
   });
   const sheets = Number(values.sheets);
   const made = await zipOfScans({ sheets, seed: 7, dpi: Number(values.dpi), quality: 78 }, say);
+  const scans = { dpi: Number(values.dpi), quality: 78 };
+  const beside = values.beside ? await zipOfScans({ sheets: Number(values.beside), seed: 8, ...scans }, say) : null;
   const floors: number[] = [];
   const runs: Awaited<ReturnType<typeof measure>>[] = [];
   for (let i = 0; i < Number(values.runs); i++) {
@@ -210,7 +228,7 @@ export async function run(args: readonly string[]): Promise<object> {
         template_id: made.batch.template.id,
         scans: [],
       });
-      runs.push(await measure(sheaf, made));
+      runs.push(await measure(sheaf, made, beside));
     } finally {
       await sheaf.stop();
     }
@@ -233,6 +251,7 @@ export async function run(args: readonly string[]): Promise<object> {
     stages: middle.stages,
     cpu_s_per_sheet: round(median(runs.map((r) => r.cpu_s_per_sheet)), 4),
     peak_rss_mb: middle.peak_rss_mb,
+    ...(beside ? { beside_s: round(median(runs.map((r) => r.beside_s ?? Number.NaN)), 1) } : {}),
     correct: runs.every((r) => r.wrong === 0),
   };
 }

@@ -10,7 +10,7 @@ import { csvLine } from '../../server/adapters/csv-lines.ts';
 import type { Database } from '../../server/adapters/database.ts';
 import { openMysql } from '../../server/adapters/mysql.ts';
 import { openSqlite } from '../../server/adapters/sqlite.ts';
-import { ANSWER_COLUMNS } from '../../server/pipeline/results.ts';
+import { ANSWER_COLUMNS } from '../../server/batches/answers.ts';
 import { MOST_PAGES } from '../../server/uploads/zip.ts';
 import { seeded } from '../../shared/corpus/random.ts';
 import { temporaryFolder } from '../support/places.ts';
@@ -53,7 +53,7 @@ async function writeAnswers(file: string, sheets: number): Promise<number> {
 /** Seconds from the start of the transaction to its commit. */
 async function load(db: Database, file: string, answers: number): Promise<number> {
   await db.migrate();
-  const seconds = await timed(() => db.write((tx) => db.bulkLoad(tx, 'answers', ANSWER_COLUMNS, file)));
+  const seconds = await timed(() => db.writeAnswers((tx) => db.bulkLoad(tx, 'answers', ANSWER_COLUMNS, file)));
   const { n } = await db.sql
     .selectFrom('answers')
     .select((eb) => eb.fn.countAll<number>().as('n'))
@@ -114,7 +114,7 @@ export async function run(args: readonly string[]): Promise<object> {
       try {
         const ours = async () => {
           mariadb.push(await load(db, file, answers));
-          await db.write((tx) => tx.deleteFrom('answers').execute());
+          await db.writeAnswers((tx) => tx.deleteFrom('answers').execute());
         };
         await db.migrate();
         // Turn about, so that neither always meets the warmer server; into an emptied table of its own.

@@ -3,7 +3,6 @@
 // as old as its transaction. API, Redis, watchers and the one who appends share the machine's cores.
 import { fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -14,6 +13,7 @@ import { createAnnounce } from '../../server/progress/announce.ts';
 import { append, iso } from '../../server/progress/log.ts';
 import type { LoggedEvent } from '../../shared/protocol/stream.ts';
 import { OpenUploadAnswer } from '../../shared/protocol/upload.ts';
+import { cpuSecondsOf } from '../support/processes.ts';
 import { startRedis } from '../support/servers.ts';
 import { startSheaf } from '../support/sheaf.ts';
 import { ClientTold } from './stream-order.ts';
@@ -29,13 +29,6 @@ const say = (line: string): void => {
 };
 const round = (value: number): number => Math.round(value * 1000) / 1000;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** User and system time in seconds, from /proc: 100 ticks a second on Linux. */
-async function cpuSeconds(pid: number): Promise<number> {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8');
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
 
 function step(first: number): LoggedEvent[] {
   const now = iso(Date.now());
@@ -95,7 +88,7 @@ export async function run(args: readonly string[]): Promise<object> {
     say(`${clients} watchers, ${seconds} s, ${cuts} cuts`);
 
     const began = performance.now();
-    const cpu = await cpuSeconds(sheaf.pid('api'));
+    const cpu = await cpuSecondsOf(sheaf.pid('api'));
     let sheets = 0;
     let cutSoFar = 0;
     for (;;) {
@@ -108,7 +101,7 @@ export async function run(args: readonly string[]): Promise<object> {
       await sleep(Math.max(0, (sheets / PACE) * 1000 - (performance.now() - began)));
     }
     const wall = (performance.now() - began) / 1000;
-    const share = ((await cpuSeconds(sheaf.pid('api'))) - cpu) / wall;
+    const share = ((await cpuSecondsOf(sheaf.pid('api'))) - cpu) / wall;
 
     const last = await newest();
     for (const until = Date.now() + PATIENCE_MS; ; await sleep(200)) {

@@ -3,6 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Database } from '../../server/adapters/database.ts';
+import { storeAnswers } from '../../server/batches/answers.ts';
 import { type Candidate, type ExamSize, simulateExam } from '../../shared/corpus/candidates.ts';
 import type { KeyContent } from '../../shared/protocol/key.ts';
 import type { SheetReading } from '../../shared/protocol/reading.ts';
@@ -203,14 +204,14 @@ export async function storeExam(db: Database, options: StoreOptions): Promise<St
         })),
       );
     }
-    if (answersIn !== undefined) {
-      const file = path.join(answersIn, `${batch_id}.csv`);
-      const lines = candidates.flatMap(({ values }, sheet) =>
-        values.map((value, i) => `${sheet_ids[sheet]},${i + 1},"${value}",0.99,""\n`),
-      );
-      await writeFile(file, lines.join(''));
-      await db.bulkLoad(tx, 'answers', ['sheet_id', 'question', 'value', 'confidence', 'flags'], file);
-    }
   });
+  if (answersIn !== undefined) {
+    const file = path.join(answersIn, `${batch_id}.csv`);
+    const lines = candidates.flatMap(({ values }, sheet) =>
+      values.map((value, i) => `${sheet_ids[sheet]},${i + 1},"${value}",0.99,""\n`),
+    );
+    await writeFile(file, lines.join(''));
+    await storeAnswers(db, { batch_no }, file);
+  }
   return { batch_id, batch_no, key, candidates, task_ids, sheet_ids, template_id: template.id, reading };
 }

@@ -5,8 +5,11 @@ import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Database, ResultsTable } from '../../server/adapters/database.ts';
+import type { BatchesTable, Database, ResultsTable } from '../../server/adapters/database.ts';
+import { NEWEST_HEAD, signHeads } from '../../server/audit/heads.ts';
 import type { User } from '../../server/auth/sessions.ts';
+import { binBatch, purgeBatch, restoreBatch } from '../../server/batches/bin.ts';
+import { tasksIn, tellOtherFiles } from '../../server/batches/other-files.ts';
 import { findVisible, listGroups, sheetDetail } from '../../server/batches/queries.ts';
 import { MOST_CHANGES, scopeOf, tellAll, tellChanges } from '../../server/changes.ts';
 import { parseCsv } from '../../server/cli/csv.ts';
@@ -15,6 +18,7 @@ import { createKey, publishKey } from '../../server/keys/keys.ts';
 import { rescoreAsked } from '../../server/keys/rescore.ts';
 import { saveTask } from '../../server/keys/tasks.ts';
 import { PART, pull } from '../../server/sync/feed.ts';
+import { beginAnewIfRestored, forgetTombstones } from '../../server/sync/horizon.ts';
 import { push } from '../../server/sync/push.ts';
 import type { KeyContent } from '../../shared/protocol/key.ts';
 import { type Correct, type PullAnswer, type SheetLine, seqOf } from '../../shared/protocol/sync.ts';
@@ -189,6 +193,79 @@ export function syncContract(name: string, open: (number: number) => Promise<Dat
         expect(await pull(db, rea, scope, second)).toMatchObject({ reset: false, first: false });
         await db.write((tx) => tellChanges(db, tx, scope, 'sheet', [...many, 7]));
         expect(await pull(db, rea, scope, second)).toMatchObject({ reset: true });
+      });
+
+      test('a group hears that another file has its task too, and that it has no longer', async () => {
+        const other = await storeExam(db, { seed: 6, sheets: 8, packet: 8, questions: 40, booklets: 2, batch_no: 77 });
+        const task_id = exam.task_ids[1] ?? '';
+        let { cursor } = await pullAll(rea, scope);
+        const told = async () => {
+          const next = await pull(db, rea, scope, cursor);
+          cursor = next.cursor;
+          return next.groups.map(({ index, notes }) => [index, notes]);
+        };
+        const [own] = (await db.sql.selectFrom('batches').selectAll().where('batch_no', '=', 77).execute()) as [
+          BatchesTable,
+        ];
+        await db.write(async (tx) => {
+          const before = await tasksIn(tx, other.batch_id);
+          await tx.updateTable('sheet_groups').set({ task_id }).where('batch_id', '=', other.batch_id).execute();
+          await tellOtherFiles(db, tx, other.batch_id, before, await tasksIn(tx, other.batch_id));
+        });
+        expect(await told()).toEqual([[1, ['other-files']]]);
+        await binBatch(db, ada, own);
+        expect(await told()).toEqual([[1, []]]);
+        await restoreBatch(db, ada, own);
+        expect(await told()).toEqual([[1, ['other-files']]]);
+        const blobs = { remove: async () => undefined };
+        await purgeBatch(db, blobs, ada, own);
+        expect(await told()).toEqual([[1, []]]);
+      });
+
+      test('[T1] what has been gone for ninety days is forgotten, and who was away for longer begins anew', async () => {
+        const DAY = 86_400_000;
+        const now = Date.now();
+        const { cursor: early } = await pullAll(ada, 'office');
+        const [own] = (await db.sql.selectFrom('batches').selectAll().execute()) as [BatchesTable];
+        await purgeBatch(db, { remove: async () => undefined }, ada, own);
+        const { cursor: late } = await pullAll(ada, 'office');
+        const tombstones = () =>
+          db.sql.selectFrom('changes').select('entity_id').where('entity_type', '=', 'batch').execute();
+        for (let day = 0; day <= 89; day++) await forgetTombstones(db, now + day * DAY);
+        expect(await tombstones()).toEqual([{ entity_id: own.batch_id }]);
+        expect(await pull(db, ada, 'office', early)).toMatchObject({ reset: false, gone: [`batch:${own.batch_id}`] });
+        await forgetTombstones(db, now + 90 * DAY);
+        expect(await tombstones()).toEqual([]);
+        expect(await pull(db, ada, 'office', early)).toMatchObject({ reset: true, first: true });
+        expect(await pull(db, ada, 'office', late)).toMatchObject({ reset: false, first: false });
+      });
+
+      test('[T1] a database that was put back to an earlier state gives its numbers in another epoch', async () => {
+        const dataDir = await mkdtemp(path.join(folder, 'data-'));
+        const started = async () => {
+          const anew = await beginAnewIfRestored(db, dataDir);
+          await (await signHeads(db, dataDir, fail)).stop();
+          return anew;
+        };
+        const fail = (error: unknown) => {
+          throw error;
+        };
+        expect(await started()).toBe(false);
+        const { cursor } = await pullAll(rea, scope);
+        const backup = await db.sql.selectFrom('audit').selectAll().orderBy('seq').execute();
+        await correct(rob, item(0, 'q1', 'C'));
+        expect(await started()).toBe(false);
+        expect(await pull(db, rea, scope, cursor)).toMatchObject({ reset: false });
+        await db.write(async (tx) => {
+          await tx
+            .deleteFrom('audit')
+            .where('seq', '>', backup.at(-1)?.seq ?? 0)
+            .execute();
+          await tx.deleteFrom('settings').where('name', '=', NEWEST_HEAD).execute();
+        });
+        expect(await started()).toBe(true);
+        expect(await pull(db, rea, scope, cursor)).toMatchObject({ reset: true, first: true });
+        expect(await started()).toBe(false);
       });
 
       test('nobody is told of what they may not see, and what is no longer theirs is gone', async () => {

@@ -4,6 +4,9 @@
 
 export type CsvField = string | null;
 
+/** Text as a field of such a file. */
+export const quoted = (text: string): string => (text.includes('"') ? `"${text.replaceAll('"', '""')}"` : `"${text}"`);
+
 /** One line of such a file. */
 export const csvLine = (cells: readonly (string | number | null)[]): string => {
   let line = '';
@@ -11,7 +14,7 @@ export const csvLine = (cells: readonly (string | number | null)[]): string => {
     if (line !== '') line += ',';
     if (cell === null) line += '\\N';
     else if (typeof cell === 'number') line += cell;
-    else line += cell.includes('"') ? `"${cell.replaceAll('"', '""')}"` : `"${cell}"`;
+    else line += quoted(cell);
   }
   return `${line}\n`;
 };

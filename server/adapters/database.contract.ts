@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { AnswersTable, Database, Schema, Tx } from './database.ts';
+import type { AnswersTable, AnswersTx, Database, Schema, Tx } from './database.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { PRIMARY_KEYS } from './rows.ts';
 
@@ -303,6 +303,9 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
     const sequence = async (scope: string): Promise<number | undefined> =>
       (await db.sql.selectFrom('sequences').select('seq').where('scope', '=', scope).executeTakeFirst())?.seq;
     const set = (tx: Tx, scope: string, seq: number) => tx.insertInto('sequences').values({ scope, seq }).execute();
+    /** In the transaction that the table is written in. */
+    const writeTo = <T>(table: keyof Schema, work: (tx: Tx | AnswersTx) => Promise<T>): Promise<T> =>
+      table === 'answers' ? db.writeAnswers(work) : db.write(work);
     const file = async (text: string): Promise<string> => {
       const path = join(folder, 'rows.csv');
       await writeFile(path, text);
@@ -329,7 +332,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
     });
 
     test.each(TABLES)('a row of %s comes back as it was written', async (table) => {
-      await db.write((tx) => db.insertNew(tx, table, [ROWS[table]]));
+      await writeTo(table, (tx) => db.insertNew(tx, table, [ROWS[table]]));
       let query = other.sql.selectFrom(table).selectAll();
       for (const key of PRIMARY_KEYS[table]) {
         const value = Object.entries(ROWS[table]).find(([column]) => column === key)?.[1];
@@ -339,7 +342,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
     });
 
     test.each(TABLES)('a second row of %s with the same key is refused', async (table) => {
-      const again = db.write((tx) => tx.insertInto(table).values(ROWS[table]).execute());
+      const again = writeTo(table, (tx) => (tx as Tx).insertInto(table).values(ROWS[table]).execute());
       await expect(again).rejects.toThrow();
     });
 
@@ -576,9 +579,12 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
     });
 
     describe('bulkLoad', () => {
-      const load = async (text: string, also: (tx: Tx) => Promise<unknown> = async () => {}): Promise<number> => {
+      const load = async (
+        text: string,
+        also: (tx: AnswersTx) => Promise<unknown> = async () => {},
+      ): Promise<number> => {
         const path = await file(text);
-        return db.write(async (tx) => {
+        return db.writeAnswers(async (tx) => {
           const loaded = await db.bulkLoad(tx, 'answers', ANSWER_COLUMNS, path);
           await also(tx);
           return loaded;
@@ -621,7 +627,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
 
       test('columns may come in another order', async () => {
         const path = await file('x,0.5,2,30000,""');
-        const loaded = await db.write((tx) =>
+        const loaded = await db.writeAnswers((tx) =>
           db.bulkLoad(tx, 'answers', ['value', 'confidence', 'question', 'sheet_id', 'flags'], path),
         );
         expect(loaded).toBe(1);
@@ -658,9 +664,31 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
       });
 
       test('a file that is not there is an error, and the next write works', async () => {
-        const missing = db.write((tx) => db.bulkLoad(tx, 'answers', ANSWER_COLUMNS, join(folder, 'none.csv')));
+        const missing = db.writeAnswers((tx) => db.bulkLoad(tx, 'answers', ANSWER_COLUMNS, join(folder, 'none.csv')));
         await expect(missing).rejects.toThrow(/ENOENT|no such file/);
         await db.write((tx) => set(tx, 'after-missing', 1));
+      });
+
+      test('while answers are being loaded, whoever writes something else does not wait', async () => {
+        const path = await file(csv(answers(80_000), '\n'));
+        const order: string[] = [];
+        let otherWrote = () => {};
+        const another = new Promise<void>((resolve) => {
+          otherWrote = resolve;
+        });
+        const loading = db.writeAnswers(async (tx) => {
+          await db.bulkLoad(tx, 'answers', ANSWER_COLUMNS, path);
+          // The transaction does not end before the other one has.
+          await another;
+          order.push('loaded');
+        });
+        await other.write((tx) => set(tx, 'beside-a-load', 1));
+        order.push('written');
+        expect(await stored(80_000)).toEqual([]);
+        otherWrote();
+        await loading;
+        expect(order).toEqual(['written', 'loaded']);
+        expect(await stored(80_000)).toHaveLength(20_000);
       });
 
       test('loads of two connections at once are both whole', async () => {
@@ -668,8 +696,8 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         const second = join(folder, 'second.csv');
         await writeFile(second, csv(answers(70_000), '\n'));
         const loaded = await Promise.all([
-          db.write((tx) => db.bulkLoad(tx, 'answers', ANSWER_COLUMNS, path)),
-          other.write((tx) => other.bulkLoad(tx, 'answers', ANSWER_COLUMNS, second)),
+          db.writeAnswers((tx) => db.bulkLoad(tx, 'answers', ANSWER_COLUMNS, path)),
+          other.writeAnswers((tx) => other.bulkLoad(tx, 'answers', ANSWER_COLUMNS, second)),
         ]);
         expect(loaded).toEqual([20_000, 20_000]);
         expect((await stored(60_000)).length + (await stored(70_000)).length).toBe(40_000);

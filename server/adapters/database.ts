@@ -389,6 +389,8 @@ export interface Schema {
 }
 
 export type Tx = Transaction<Schema>;
+/** A transaction on the answers, which sees and changes nothing else. */
+export type AnswersTx = Transaction<Pick<Schema, 'answers'>>;
 
 export interface Database {
   readonly kind: 'sqlite' | 'mysql';
@@ -398,8 +400,11 @@ export interface Database {
    *  Deadlocks and a busy database are tried again, so `work` may run more than once and must do nothing but SQL. What
    *  it reads in order to change it, it reads with `forUpdate()`: on MySQL others write at the same time. */
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  /** The same for the answers, which are many and have a lock of their own: on SQLite they lie in a file of their own,
+   *  and `write` knows no such table. Nobody who writes anything else waits for it. Readers find them through `sql`. */
+  writeAnswers<T>(work: (tx: AnswersTx) => Promise<T>): Promise<T>;
   /** Inserts the rows whose key is not there yet and leaves the others as they are; returns how many were new. */
-  insertNew<K extends keyof Schema & string>(tx: Tx, table: K, rows: readonly Schema[K][]): Promise<number>;
+  insertNew<K extends keyof Schema & string>(tx: Tx | AnswersTx, table: K, rows: readonly Schema[K][]): Promise<number>;
   /** Inserts the rows, or overwrites those with the same primary key. */
   upsert<K extends keyof Schema & string>(tx: Tx, table: K, rows: readonly Schema[K][]): Promise<void>;
   /** Adds `by` to the named sequence and returns the new value; the row stays locked until the transaction ends, so
@@ -407,7 +412,7 @@ export interface Database {
   nextSeq(tx: Tx, scope: string, by?: number): Promise<number>;
   /** Loads a file of RFC 4180 lines without a header (LF or CRLF, \N for NULL) into `table`; returns the rows loaded. */
   bulkLoad<K extends keyof Schema & string>(
-    tx: Tx,
+    tx: Tx | AnswersTx,
     table: K,
     columns: readonly (keyof Schema[K] & string)[],
     file: string,

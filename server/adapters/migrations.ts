@@ -14,6 +14,8 @@ export interface Dialect {
   real: string;
   /** ends a table */
   table: string;
+  /** whether the answers lie in a file of their own, attached as `apart` while the steps are taken */
+  answersApart: boolean;
   /** ends a table that is always asked by its primary key and has short rows: they lie in key order */
   keyed: string;
 }
@@ -27,6 +29,7 @@ export const SQLITE: Dialect = {
   real: 'real',
   table: 'strict',
   keyed: 'strict, without rowid',
+  answersApart: true,
 };
 
 const INNODB = 'engine=InnoDB row_format=dynamic default charset=utf8mb4 collate=utf8mb4_bin';
@@ -39,7 +42,13 @@ export const MYSQL: Dialect = {
   real: 'double',
   table: INNODB,
   keyed: INNODB,
+  answersApart: false,
 };
+
+/** One row an answer. */
+export const answersTable = ({ id, int, real, keyed }: Dialect): string => `create table if not exists answers (
+  sheet_id ${int} not null, question ${int} not null, value ${id} not null, confidence ${real} not null,
+  flags ${id} not null, primary key (sheet_id, question)) ${keyed}`;
 
 export interface Migration {
   number: number;
@@ -52,7 +61,7 @@ export const MIGRATIONS: readonly Migration[] = [
     number: 1,
     reason:
       'the first schema: people, tasks, uploads, batches, readings and results, the event log and the audit trail',
-    statements: ({ id, line, text, int, real, table, keyed }) => [
+    statements: ({ id, line, text, int, real, table, keyed, ...type }) => [
       `create table settings (name ${id} not null primary key, value ${text} not null) ${table}`,
       `create table centres (centre_id ${id} not null primary key, name ${line} not null) ${table}`,
       `create table exams (exam_id ${id} not null primary key, name ${line} not null) ${table}`,
@@ -150,9 +159,7 @@ export const MIGRATIONS: readonly Migration[] = [
         multiple ${int}, doubtful ${int} not null, unscored ${id}) ${table}`,
       'create index results_batch on results (batch_id)',
       'create index results_task on results (task_id)',
-      `create table answers (
-        sheet_id ${int} not null, question ${int} not null, value ${id} not null, confidence ${real} not null,
-        flags ${id} not null, primary key (sheet_id, question)) ${keyed}`,
+      answersTable({ id, line, text, int, real, table, keyed, ...type }),
       `create table rescores (
         batch_id ${id} not null primary key, reason ${line} not null, user_id ${id}, requested_at ${int} not null)
         ${table}`,
@@ -196,6 +203,12 @@ export const MIGRATIONS: readonly Migration[] = [
         batch_id ${id} not null, first_page ${int} not null, what ${id} not null, task_id ${id}, user_id ${id} not null,
         page_name ${line}, settled_at ${int} not null, primary key (batch_id, first_page)) ${keyed}`,
     ],
+  },
+  {
+    number: 3,
+    reason: 'on SQLite answers lie in a file of their own: loading a million of them holds up nobody',
+    statements: ({ answersApart }) =>
+      answersApart ? ['insert or ignore into apart.answers select * from main.answers', 'drop table main.answers'] : [],
   },
 ];
 

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CompiledQuery, Kysely, MysqlDialect, sql } from 'kysely';
 import { createConnection, createPool, type PoolOptions } from 'mysql2';
 import { type CsvField, csvReader } from './csv-lines.ts';
-import type { Database, Schema, Tx } from './database.ts';
+import type { AnswersTx, Database, Schema, Tx } from './database.ts';
 import { MYSQL, migrationsTable, pendingMigrations } from './migrations.ts';
 import { PRIMARY_KEYS, rowPieces } from './rows.ts';
 import { writeGuard } from './write-guard.ts';
@@ -169,7 +169,7 @@ export async function openMysql(url: string): Promise<Database> {
     });
 
   /** Throws when the last statement said anything but what is expected of it. */
-  const refuseWarnings = async (tx: Tx, what: string, expected?: number): Promise<void> => {
+  const refuseWarnings = async (tx: Tx | AnswersTx, what: string, expected?: number): Promise<void> => {
     const { rows } = await sql<{ Code: number; Message: string }>`show warnings`.execute(tx);
     const unexpected = rows.find(({ Code }) => Code !== expected);
     if (unexpected) throw new Error(`${what}: ${unexpected.Message} (${unexpected.Code})`);
@@ -191,6 +191,8 @@ export async function openMysql(url: string): Promise<Database> {
     kind: 'mysql',
     sql: db,
     write,
+    // Rows are locked one by one here: the answers of a batch are in nobody's way.
+    writeAnswers: (work) => write((tx) => work(tx as unknown as AnswersTx)),
 
     async insertNew(tx, table, rows) {
       let inserted = 0;

@@ -100,7 +100,7 @@ test('a bulk load lets the event loop turn', async () => {
     turns += 1;
   }, 1);
   const columns = ['sheet_id', 'question', 'value', 'confidence', 'flags'] as const;
-  const loaded = await db.write((tx) => db.bulkLoad(tx, 'answers', columns, file));
+  const loaded = await db.writeAnswers((tx) => db.bulkLoad(tx, 'answers', columns, file));
   clearInterval(timer);
   expect(loaded).toBe(200_000);
   expect(turns).toBeGreaterThan(10);

@@ -1,7 +1,9 @@
-// The database in one file on this machine: better-sqlite3 behind Kysely. Several processes open the same file. One
+// The database in two files on this machine: better-sqlite3 behind Kysely. Several processes open the same files. One
 // connection a process writes, one transaction at a time; any number read beside it (WAL), each seeing only what is
-// committed. Waiting for another process's write never blocks the event loop.
-import { createReadStream } from 'node:fs';
+// committed. Waiting for another process's write never blocks the event loop. A file has one writer at a time, and loading
+// two million answers takes seconds: they have a file, and a lock, of their own. Who reads has both.
+import { createReadStream, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import Sqlite from 'better-sqlite3';
 import {
@@ -17,13 +19,13 @@ import {
   SqliteQueryCompiler,
 } from 'kysely';
 import { type CsvField, csvReader } from './csv-lines.ts';
-import type { Database, Schema, Tx } from './database.ts';
-import { migrationsTable, pendingMigrations, SQLITE } from './migrations.ts';
+import type { AnswersTx, Database, Schema, Tx } from './database.ts';
+import { answersTable, migrationsTable, pendingMigrations, SQLITE } from './migrations.ts';
 import { PRIMARY_KEYS, rowPieces } from './rows.ts';
 import { writeGuard } from './write-guard.ts';
 
-/** How long a write waits for another process's. A bulk load of two million rows holds the lock for some ten seconds on
- *  a slow disk; whoever waits longer than this meets a writer that hangs. */
+/** How long a write waits for another process's. A bulk load of two million answers holds their file's lock for some ten
+ *  seconds on a slow disk; whoever waits longer than this meets a writer that hangs. */
 const WRITE_WAIT_MS = 60_000;
 /** Readers and the opening wait inside SQLite, where only recovery after a crash and a closing checkpoint hold them. */
 const READ_WAIT_MS = 10_000;
@@ -182,23 +184,30 @@ class SheafQueryCompiler extends SqliteQueryCompiler {
   }
 }
 
-const kyselyOver = (driver: Driver): Kysely<Schema> => {
+const kyselyOver = <Tables = Schema>(driver: Driver): Kysely<Tables> => {
   const dialect: Dialect = {
     createAdapter: () => new SqliteAdapter(),
     createDriver: () => driver,
     createQueryCompiler: () => new SheafQueryCompiler(),
     createIntrospector: (db) => new SqliteIntrospector(db),
   };
-  return new Kysely<Schema>({ dialect });
+  return new Kysely<Tables>({ dialect });
 };
 
 const names = (columns: readonly string[]): string => columns.map((column) => `"${column}"`).join(', ');
 
-/** Opens, or makes, the database in `file`. `migrate()` has still to be called. Throws when the file is no database or
+/** `data/sheaf.sqlite` → `data/sheaf-answers.sqlite` */
+const answersBeside = (file: string): string => {
+  const { dir, name, ext } = path.parse(file);
+  return path.join(dir, `${name}-answers${ext}`);
+};
+
+/** Opens, or makes, the database in `file` and the one of its answers beside it. `migrate()` has still to be called. Throws when the file is no database or
  *  cannot be opened. */
 export async function openSqlite(file: string): Promise<Database> {
-  const open = (): Sqlite.Database => {
-    const raw = new Sqlite(file, { timeout: READ_WAIT_MS });
+  const answersFile = answersBeside(file);
+  const open = (one: string): Sqlite.Database => {
+    const raw = new Sqlite(one, { timeout: READ_WAIT_MS });
     raw.pragma('synchronous = FULL');
     // Links between tables are kept by the code; deleting a batch deletes table by table.
     raw.pragma('foreign_keys = OFF');
@@ -207,27 +216,39 @@ export async function openSqlite(file: string): Promise<Database> {
     return raw;
   };
 
-  const writer = open();
-  try {
-    await whenFree(() => writer.pragma('journal_mode = WAL'));
-    // A bulk load leaves a log of a hundred megabytes: it is cut back once it has been copied over.
-    writer.pragma('journal_size_limit = 67108864');
-    writer.pragma('busy_timeout = 0');
-  } catch (error) {
+  const openWriter = async (one: string): Promise<Sqlite.Database> => {
+    const raw = open(one);
+    try {
+      await whenFree(() => raw.pragma('journal_mode = WAL'));
+      // A bulk load leaves a log of a hundred megabytes: it is cut back once it has been copied over.
+      raw.pragma('journal_size_limit = 67108864');
+      raw.pragma('busy_timeout = 0');
+      return raw;
+    } catch (error) {
+      raw.close();
+      throw error;
+    }
+  };
+  const writer = await openWriter(file);
+  const answersWriter = await openWriter(answersFile).catch((error) => {
     writer.close();
     throw error;
-  }
+  });
 
   const writing = kyselyOver(new WriteDriver(writer));
+  const writingAnswers = kyselyOver<Pick<Schema, 'answers'>>(new WriteDriver(answersWriter));
   const reading = kyselyOver(
     new ReadDriver(() => {
-      const raw = open();
+      const raw = open(file);
+      // A statement looks at `main` first: who finds results of record finds the answers that were stored before them.
+      raw.prepare('attach database ? as apart').run(answersFile);
       raw.pragma('query_only = ON');
       return raw;
     }),
   );
   // Kysely closes only drivers it has started.
   await writing.connection().execute(async () => {});
+  await writingAnswers.connection().execute(async () => {});
   const guarded = writeGuard();
   const write = <T>(work: (tx: Tx) => Promise<T>): Promise<T> => guarded(() => writing.transaction().execute(work));
 
@@ -243,6 +264,7 @@ export async function openSqlite(file: string): Promise<Database> {
     kind: 'sqlite',
     sql: reading,
     write,
+    writeAnswers: <T>(work: (tx: AnswersTx) => Promise<T>) => guarded(() => writingAnswers.transaction().execute(work)),
 
     async insertNew(tx, table, rows) {
       let inserted = 0;
@@ -278,11 +300,12 @@ export async function openSqlite(file: string): Promise<Database> {
     },
 
     async bulkLoad(_tx, table, columns, file) {
-      // The transaction at hand is the writer's: there is no other connection that writes.
-      if (!writer.inTransaction) throw new Error('A bulk load needs an open write transaction');
+      // The transaction at hand is this writer's: no other connection writes to the table's file.
+      const into = table === 'answers' ? answersWriter : writer;
+      if (!into.inTransaction) throw new Error('A bulk load needs an open write transaction');
       const group = `(${columns.map(() => '?').join(', ')})`;
       const insertOf = (rows: number) =>
-        writer.prepare<CsvField[]>(
+        into.prepare<CsvField[]>(
           `insert into "${table}" (${names(columns)}) values ${Array.from({ length: rows }, () => group).join(', ')}`,
         );
       const one = insertOf(1);
@@ -299,10 +322,15 @@ export async function openSqlite(file: string): Promise<Database> {
         fields = fields.slice(at);
       };
       const reader = csvReader(columns.length);
-      for await (const piece of createReadStream(file, { encoding: 'utf8', highWaterMark: LOAD_PIECE_BYTES })) {
-        reader.push(String(piece), fields);
-        flush(false);
-        await nextTurn();
+      if (into === writer) {
+        // Everybody waits for this transaction: nothing else of the process may take its turn before it has ended.
+        reader.push(readFileSync(file, 'utf8'), fields);
+      } else {
+        for await (const piece of createReadStream(file, { encoding: 'utf8', highWaterMark: LOAD_PIECE_BYTES })) {
+          reader.push(String(piece), fields);
+          flush(false);
+          await nextTurn();
+        }
       }
       reader.end(fields);
       flush(true);
@@ -312,23 +340,31 @@ export async function openSqlite(file: string): Promise<Database> {
     isAway: isBusy,
 
     async migrate() {
+      await whenFree(() => answersWriter.exec(answersTable(SQLITE)));
       if (pendingMigrations(presentSchema()).length === 0) return;
-      await write(async () => {
-        // Asked again inside the transaction: another process may have been quicker.
-        const pending = pendingMigrations(presentSchema());
-        writer.exec(migrationsTable(SQLITE));
-        for (const { number, reason, statements } of pending) {
-          for (const statement of statements(SQLITE)) writer.exec(statement);
-          writer
-            .prepare('insert into migrations (number, reason, applied_at) values (?, ?, ?)')
-            .run(number, reason, Date.now());
-        }
-      });
+      // Of both files, and alone: nothing else of this process writes before it knows the schema.
+      writer.prepare('attach database ? as apart').run(answersFile);
+      try {
+        await write(async () => {
+          // Asked again inside the transaction: another process may have been quicker.
+          const pending = pendingMigrations(presentSchema());
+          writer.exec(migrationsTable(SQLITE));
+          for (const { number, reason, statements } of pending) {
+            for (const statement of statements(SQLITE)) writer.exec(statement);
+            writer
+              .prepare('insert into migrations (number, reason, applied_at) values (?, ?, ?)')
+              .run(number, reason, Date.now());
+          }
+        });
+      } finally {
+        writer.exec('detach database apart');
+      }
     },
 
     async close() {
       await reading.destroy();
       await writing.destroy();
+      await writingAnswers.destroy();
     },
   };
 }

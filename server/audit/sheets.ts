@@ -12,7 +12,7 @@ import { scorer, scoreSheet } from '../../shared/scoring/score.ts';
 import type { Template } from '../../shared/template/template.ts';
 import type { Database, PagesTable, ReadingsTable } from '../adapters/database.ts';
 import { correctionsOfSheets } from '../corrections/read.ts';
-import { suspicionsOf } from '../keys/rescore.ts';
+import { suspicionsOf } from '../keys/score-batch.ts';
 import type { Decoded } from '../pipeline/steps.ts';
 import type { Blobs } from '../uploads/blobs.ts';
 import { readEntry } from '../uploads/zip.ts';

@@ -5,6 +5,8 @@ import type { User } from '../auth/sessions.ts';
 import { scopeOf, tellBatch } from '../changes.ts';
 import { refuse } from '../problem.ts';
 import type { Blobs } from '../uploads/blobs.ts';
+import { dropAnswers } from './answers.ts';
+import { NO_TASKS, tasksIn, tellOtherFiles } from './other-files.ts';
 
 export async function binBatch(db: Database, user: User, batch: BatchesTable): Promise<void> {
   await db.write(async (tx) => {
@@ -16,6 +18,7 @@ export async function binBatch(db: Database, user: User, batch: BatchesTable): P
       .executeTakeFirst();
     if (done.numUpdatedRows !== 1n) return;
     await audit(db, tx, { ...by(user), action: 'batch.delete', subject: `batch:${batch.batch_id}` });
+    await tellOtherFiles(db, tx, batch.batch_id, await tasksIn(tx, batch.batch_id), NO_TASKS);
     await tellBatch(tx, batch.batch_id);
   });
 }
@@ -32,20 +35,26 @@ export async function restoreBatch(db: Database, user: User, batch: BatchesTable
     if (done.numUpdatedRows !== 1n)
       refuse('CONFLICT', `Batch ${batch.batch_id} is not in the bin, so there is nothing to restore.`);
     await audit(db, tx, { ...by(user), action: 'batch.restore', subject: `batch:${batch.batch_id}` });
+    await tellOtherFiles(db, tx, batch.batch_id, NO_TASKS, await tasksIn(tx, batch.batch_id));
     await tellBatch(tx, batch.batch_id);
   });
 }
 
-/** Removes a batch for good. The rows go in one transaction, the bytes after it: a crash between the two leaves a file
- *  without a row, which the next start removes. */
-export async function purgeBatch(db: Database, blobs: Blobs, user: User, batch: BatchesTable): Promise<void> {
+/** Removes a batch for good. The rows go in one transaction, answers and bytes after it: a crash in between leaves what
+ *  belongs to no batch, which the next start removes. */
+export async function purgeBatch(
+  db: Database,
+  blobs: Pick<Blobs, 'remove'>,
+  user: User,
+  batch: BatchesTable,
+): Promise<void> {
   const { batch_id } = batch;
   const uploads = await db.sql.selectFrom('uploads').select('upload_id').where('batch_id', '=', batch_id).execute();
   await db.write(async (tx) => {
     // Locked first: a worker that is committing this batch's pages is waited for, and the next one finds nothing.
     await tx.selectFrom('pages').select('sheet_id').where('batch_id', '=', batch_id).forUpdate().execute();
     const sheets = tx.selectFrom('pages').select('sheet_id').where('batch_id', '=', batch_id);
-    await tx.deleteFrom('answers').where('sheet_id', 'in', sheets).execute();
+    const tasks = batch.deleted_at === null ? await tasksIn(tx, batch_id) : NO_TASKS;
     await tx.deleteFrom('readings').where('sheet_id', 'in', sheets).execute();
     await tx.deleteFrom('marks').where('sheet_id', 'in', sheets).execute();
     for (const { upload_id } of uploads) await tx.deleteFrom('chunks').where('upload_id', '=', upload_id).execute();
@@ -76,8 +85,10 @@ export async function purgeBatch(db: Database, blobs: Blobs, user: User, batch: 
         uploaded_by: batch.uploaded_by,
       },
     });
+    await tellOtherFiles(db, tx, batch_id, tasks, NO_TASKS);
     await tellBatch(tx, batch_id);
   });
+  await dropAnswers(db, batch);
   for (const { upload_id } of uploads) await blobs.remove(upload_id);
 }
 

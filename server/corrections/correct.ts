@@ -7,8 +7,10 @@ import type { BatchesTable, CorrectionsTable, Database, Tx } from '../adapters/d
 import { appendCorrection } from '../audit/corrections.ts';
 import { visible } from '../auth/access.ts';
 import type { User } from '../auth/sessions.ts';
+import { tasksIn, tellOtherFiles } from '../batches/other-files.ts';
 import { scopeOf, tellBatch, tellChanges } from '../changes.ts';
-import { readFromRow, requestRescoreOf, rescoreSheets } from '../keys/rescore.ts';
+import { requestRescoreOf, rescoreSheets } from '../keys/rescore.ts';
+import { readFromRow } from '../keys/score-batch.ts';
 import { refuse } from '../problem.ts';
 import { placePages } from './place.ts';
 import { correctionsOf } from './read.ts';
@@ -43,6 +45,7 @@ export async function correct(
   const ids = [...new Set(items.map(({ sheet_id }) => Number(sheet_id)))];
   const pages = await pagesOf(tx, batch, ids);
   const known = await correctionsOf(tx, batch_id, ids);
+  const tasksBefore = await tasksIn(tx, batch_id);
   const now = Date.now();
   const rows: CorrectionsTable[] = [];
   for (const [i, { sheet_id, field, value, base_rev }] of items.entries()) {
@@ -101,6 +104,7 @@ export async function correct(
   const groups = await groupsOf(tx, batch_id, placed.groups ? undefined : told);
   await tellChanges(db, tx, scopeOf(batch_id), 'group', groups);
   await tellBatch(tx, batch_id);
+  await tellOtherFiles(db, tx, batch_id, tasksBefore, await tasksIn(tx, batch_id));
   return { batch_id, rescore };
 }
 

@@ -5,15 +5,9 @@ import type { BatchesTable, Database } from '../adapters/database.ts';
 import { audit, by } from '../audit.ts';
 import type { User } from '../auth/sessions.ts';
 import { refuse } from '../problem.ts';
-import {
-  detectIn,
-  keyring,
-  keysOf,
-  nameOfKey,
-  requestRescoreOf,
-  type StoredSuspicion,
-  sheetsToScore,
-} from './rescore.ts';
+import { keyring, keysOf, nameOfKey } from './keyring.ts';
+import { requestRescoreOf } from './rescore.ts';
+import { detectIn, type StoredSuspicion, sheetsToScore } from './score-batch.ts';
 
 async function findGroup(db: Database, batch: BatchesTable, group_id: string) {
   const [no, index] = /^(\d+)-(\d+)$/.exec(group_id)?.slice(1).map(Number) ?? [];
@@ -43,7 +37,7 @@ export async function groupFit(db: Database, batch: BatchesTable, group_id: stri
   const ring = await keyring(db.sql, [...new Set(groups.flatMap(({ task_id }) => task_id ?? []))]);
   const { judging, lists } = await detectIn(sheets, ring);
   const own = sheets.filter(({ group_index }) => group_index === group.group_index);
-  const variants = [...new Set(own.map(({ marks }) => marks.variant))].sort();
+  const variants = [...new Set(own.map(({ marks }) => marks().variant))].sort();
   const suspicion = group.suspicion === null ? null : (JSON.parse(group.suspicion) as StoredSuspicion);
   return {
     group_id,
@@ -54,7 +48,7 @@ export async function groupFit(db: Database, batch: BatchesTable, group_id: stri
       fits: judging
         .fits(
           group.group_index,
-          own.filter(({ marks }) => marks.variant === variant).map(({ sheet_id }) => sheet_id),
+          own.filter(({ marks }) => marks().variant === variant).map(({ sheet_id }) => sheet_id),
         )
         .slice(0, MOST_FITS)
         .map(({ list, ...fit }) => {

@@ -9,7 +9,7 @@ import type { Database } from '../adapters/database.ts';
 import type { User } from '../auth/sessions.ts';
 import { correctionsOfSheets } from '../corrections/read.ts';
 import { findKey } from './keys.ts';
-import { readFromRow } from './rescore.ts';
+import { readFromRow } from './score-batch.ts';
 
 const MOST_MOVES = 20;
 const SHEETS_A_READ = 1000;

@@ -15,8 +15,9 @@ import { append, iso, type Logged, progressData } from '../progress/log.ts';
 import { type EntryBytes, readEntry } from '../uploads/zip.ts';
 import type { StepDeps } from './steps.ts';
 
-/** Pages committed together: less than a quarter of a second's work, so that watchers see them come. */
-const PAGES_A_COMMIT = 8;
+/** Pages committed together: about a quarter of a second's work, so that watchers see them come. A commit is an fdatasync and a
+ *  dozen statements, whatever it holds. */
+const PAGES_A_COMMIT = 16;
 /** A page that has killed its reader this often is given up. */
 const MOST_ATTEMPTS = 3;
 

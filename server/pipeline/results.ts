@@ -11,12 +11,14 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Reading } from '../../shared/protocol/reading.ts';
 import type { Stage } from '../../shared/protocol/stage.ts';
 import { marksOf, questionOf } from '../../shared/scoring/marks.ts';
-import { csvLine } from '../adapters/csv-lines.ts';
-import type { AnswersTable, BatchesTable, ResultsTable, Tx } from '../adapters/database.ts';
+import { csvLine, quoted } from '../adapters/csv-lines.ts';
+import type { BatchesTable, ResultsTable, Tx } from '../adapters/database.ts';
 import { LOADED, pagesHash } from '../audit/pages.ts';
 import { audit } from '../audit.ts';
+import { dropAnswersIfGone, storeAnswers } from '../batches/answers.ts';
 import { scopeOf, tellAll } from '../changes.ts';
-import { keyring, keysOf, type StoredSuspicion, scoreBatch, sheetsToScore } from '../keys/rescore.ts';
+import { keyring, keysOf } from '../keys/keyring.ts';
+import { type StoredSuspicion, scoreBatch, sheetsToScore } from '../keys/score-batch.ts';
 import { beginStage, endStage, tell } from '../progress/log.ts';
 import type { Step, StepDeps } from './steps.ts';
 
@@ -37,13 +39,6 @@ const RESULT_COLUMNS = [
   'doubtful',
   'unscored',
 ] as const satisfies readonly (keyof ResultsTable)[];
-export const ANSWER_COLUMNS = [
-  'sheet_id',
-  'question',
-  'value',
-  'confidence',
-  'flags',
-] as const satisfies readonly (keyof AnswersTable)[];
 
 async function start(
   deps: StepDeps,
@@ -138,7 +133,8 @@ async function writeAnswers(batch: BatchesTable, { db }: StepDeps, put: Put) {
         const question = questionOf(label);
         const value = question === null ? null : values[question - 1];
         if (question === null || value == null) continue;
-        lines += csvLine([row.sheet_id, question, value, confidence, flags.join(' ')]);
+        const told = flags.length === 0 ? '""' : quoted(flags.join(' '));
+        lines += `${row.sheet_id},${question},${quoted(value)},${confidence},${told}\n`;
         count.answers++;
       }
     }
@@ -208,6 +204,11 @@ export const load: Step = async (batch, deps) => {
   // The step before may have run on a machine that is gone.
   await access(file('answers.csv')).catch(() => writeFiles(batch, deps));
   const began = performance.now();
+  // Answers first, in a transaction that nobody waits for; then what makes them count, in one that is over at once.
+  const answers = await storeAnswers(db, batch, file('answers.csv'));
+  // Whatever takes a while is made ready before it.
+  const pages_sha256 = await pagesHash(db.sql, batch_id);
+  const suspicions = JSON.parse(await readFile(file(SUSPICIONS), 'utf8')) as [number, StoredSuspicion][];
   announce(
     await db.write(async (tx) => {
       // Purged a moment ago: its files would bring rows back that nobody removes any more.
@@ -218,12 +219,8 @@ export const load: Step = async (batch, deps) => {
         .forUpdate()
         .executeTakeFirst();
       if (!there) return [];
-      const sheetIds = tx.selectFrom('pages').select('sheet_id').where('batch_id', '=', batch_id);
-      await tx.deleteFrom('answers').where('sheet_id', 'in', sheetIds).execute();
       await tx.deleteFrom('results').where('batch_id', '=', batch_id).execute();
       const sheets = await db.bulkLoad(tx, 'results', RESULT_COLUMNS, file('results.csv'));
-      const answers = await db.bulkLoad(tx, 'answers', ANSWER_COLUMNS, file('answers.csv'));
-      const suspicions = JSON.parse(await readFile(file(SUSPICIONS), 'utf8')) as [number, StoredSuspicion][];
       for (const [group_index, suspicion] of suspicions) {
         await tx
           .updateTable('sheet_groups')
@@ -253,13 +250,14 @@ export const load: Step = async (batch, deps) => {
         user_id: null,
         action: LOADED,
         subject: `batch:${batch_id}`,
-        after: { sheets, answers, pages_sha256: await pagesHash(tx, batch_id) },
+        after: { sheets, answers, pages_sha256 },
       });
       const took = Math.round(performance.now() - began);
       const message = `Database load completed: ${sheets} sheets, ${answers} answers in ${took}ms`;
       return tell(tx, batch_id, { stage: 'loading_database', message, percentage: 100 }, at);
     }),
   );
+  await dropAnswersIfGone(db, batch);
   return 'done';
 };
 

@@ -2,7 +2,7 @@
 // `epoch.seq`, with `@place` while the first pull is under way. Numbers are given in the transaction that makes the change
 // and in the order of the commits, so whoever has all up to a number misses nothing before it [T1]. The number is read
 // before the rows: what changes while the parts are read has a higher one, and is told again.
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { KeyAnswer, TaskAnswer } from '../../shared/protocol/key.ts';
 import type { PullAnswer, SheetLine, SyncedKey, SyncedTemplate } from '../../shared/protocol/sync.ts';
 import type { BatchesTable, Database } from '../adapters/database.ts';
@@ -12,8 +12,9 @@ import { batchRow, findVisible, listGroups } from '../batches/queries.ts';
 import { ALL, MOST_CHANGES, OFFICE } from '../changes.ts';
 import { correctionsOf } from '../corrections/read.ts';
 import { answerOfKey, namesIn } from '../keys/keys.ts';
-import { suspicionsOf } from '../keys/rescore.ts';
+import { suspicionsOf } from '../keys/score-batch.ts';
 import { answerOfTask } from '../keys/tasks.ts';
+import { type Horizon, horizonOf } from './horizon.ts';
 
 /** Rows in one part. A sheet of 150 questions is some 600 letters, and a sixth of that packed: on a slow line a part comes
  *  before a device loses its patience. */
@@ -30,15 +31,6 @@ const written = ({ epoch, seq, place }: Cursor): string => `${epoch}.${seq}${pla
 function parse(text: string | undefined): Cursor | null {
   const [, epoch, seq, place] = /^([0-9a-f-]+)\.(\d+)(?:@(.*))?$/.exec(text ?? '') ?? [];
   return epoch === undefined ? null : { epoch, seq: Number(seq), place: place ?? null };
-}
-
-/** Another one after a restore: numbers of the time before mean nothing then. */
-async function epochOf(db: Database): Promise<string> {
-  const read = () => db.sql.selectFrom('settings').select('value').where('name', '=', 'feed_epoch').executeTakeFirst();
-  const kept = await read();
-  if (kept) return kept.value;
-  await db.write((tx) => db.insertNew(tx, 'settings', [{ name: 'feed_epoch', value: randomBytes(4).toString('hex') }]));
-  return (await read())?.value ?? '';
 }
 
 /** What a user may see of the office hangs on role and centres: with others, everything is told anew. */
@@ -61,8 +53,7 @@ const nothing = (): Told => ({
 });
 
 /** One kind of scope. */
-interface Source {
-  epoch: string;
+interface Source extends Horizon {
   /** the rows after `place` ('' for the first ones); `next` is null when these are the last */
   part(place: string): Promise<{ told: Told; next: string | null }>;
   /** these entities as they are now; those that are not there for the user are named in `gone` */
@@ -81,7 +72,11 @@ export async function pull(db: Database, user: User, scope: string, cursorText?:
     return all !== undefined && all.seq > seq;
   };
   const resumable =
-    cursor !== null && cursor.epoch === source.epoch && cursor.seq <= (await newest()) && !(await isBehind(cursor));
+    cursor !== null &&
+    cursor.epoch === source.epoch &&
+    cursor.seq >= source.floor &&
+    cursor.seq <= (await newest()) &&
+    !(await isBehind(cursor));
 
   if (resumable && cursor.place === null) {
     const rows = await changes
@@ -110,10 +105,11 @@ export async function pull(db: Database, user: User, scope: string, cursorText?:
 }
 
 async function sourceOf(db: Database, user: User, scope: string): Promise<Source> {
-  const epoch = await epochOf(db);
-  if (scope === OFFICE) return office(db, user, `${epoch}-${viewOf(user)}`);
+  const { epoch, floor } = await horizonOf(db);
+  if (scope === OFFICE) return office(db, user, { epoch: `${epoch}-${viewOf(user)}`, floor });
   const batch = await findVisible(db, user, scope.slice(scope.indexOf(':') + 1));
-  return batchSource(db, batch, epoch);
+  // What is gone of a batch is known for as long as the batch is there.
+  return batchSource(db, batch, { epoch, floor: 0 });
 }
 
 // ---- the office ----------------------------------------------------------------------------------------------------
@@ -121,7 +117,7 @@ async function sourceOf(db: Database, user: User, scope: string): Promise<Source
 /** Rows of the office in one part. */
 const OFFICE_PART = 200;
 
-function office(db: Database, user: User, epoch: string): Source {
+function office(db: Database, user: User, horizon: Horizon): Source {
   const pages = { template: templates, task: tasks, key: keys, batch: batches } as const;
   type Kind = keyof typeof pages;
   const kinds = Object.keys(pages) as Kind[];
@@ -221,7 +217,7 @@ function office(db: Database, user: User, epoch: string): Source {
   }
 
   return {
-    epoch,
+    ...horizon,
     async part(place) {
       const told = nothing();
       const [, kind = kinds[0], after = ''] = /^(\w+)\/(.*)$/s.exec(place) ?? [];
@@ -245,11 +241,11 @@ function office(db: Database, user: User, epoch: string): Source {
 
 // ---- one batch -----------------------------------------------------------------------------------------------------
 
-function batchSource(db: Database, batch: BatchesTable, epoch: string): Source {
+function batchSource(db: Database, batch: BatchesTable, horizon: Horizon): Source {
   const { batch_no } = batch;
   const groups = (ids?: readonly number[]) => listGroups(db, batch, ids);
   return {
-    epoch,
+    ...horizon,
     async part(place) {
       const after = place === '' ? -1 : Number(place);
       const sheets = await linesOf(db, batch, { after, limit: PART });
