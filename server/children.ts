@@ -8,6 +8,10 @@ import { isRunning } from './data-lock.ts';
 import type { Supervised } from './supervise.ts';
 import { supervise } from './supervise.ts';
 
+/** What a process that reads pages is started with: megabytes its heap may reach before it is swept whole. V8 counts rasters,
+ *  which die young, as old memory: from its small start it would sweep at every fifth page, and at 300 dpi at every one. */
+export const READER_FLAGS = ['--initial-old-space-size=64'];
+
 /** API and workers finish the request or the page in hand; a page takes well under a second. */
 export const GRACE_MS = 8000;
 /** Redis writes and syncs its file. */

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { needFreePort, needRedis, needWritableFolder } from './before-start.ts';
 import type { Nursery } from './children.ts';
-import { endOrphans, GRACE_MS, keep, REDIS_GRACE_MS } from './children.ts';
+import { endOrphans, GRACE_MS, keep, READER_FLAGS, REDIS_GRACE_MS } from './children.ts';
 import { demoLogin, runDemo } from './cli/demo.ts';
 import type { Config } from './config.ts';
 import { ConfigError, loadConfig } from './config.ts';
@@ -27,9 +27,6 @@ interface Options {
   /** with `demo`: end when it has ended */
   exit: boolean;
 }
-/** Megabytes a worker's heap may reach before it is swept whole. V8 counts rasters, which die young, as old memory: from
- *  its small start it would sweep at every fifth page, for a fifth of the reading's time. */
-const WORKER_FLAGS = ['--initial-old-space-size=64'];
 const USAGE = 'Usage: node dist/server/main.js [all|api|worker] [--demo] [--exit]';
 
 /** What the API says over IPC when it listens; `firstAdmin` only when it has just made one. */
@@ -169,7 +166,7 @@ async function run(config: Config, env: NodeJS.ProcessEnv, { role, demo, exit }:
 
   const startWorkers = (children: Supervised[]): void => {
     for (let n = 1; n <= config.workers; n++) {
-      const spawn = (log: number): ChildProcess => forkBeside('./worker.js', log, {}, WORKER_FLAGS);
+      const spawn = (log: number): ChildProcess => forkBeside('./worker.js', log, {}, READER_FLAGS);
       children.push(keep(nursery, `worker ${n}`, spawn, () => true));
     }
   };

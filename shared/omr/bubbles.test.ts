@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Bubble } from '../template/geometry.ts';
 import { measureBubbles } from './bubbles.ts';
 import type { GrayImage } from './image.ts';
-import { findPaper, shrink } from './threshold.ts';
+import { findPaper } from './threshold.ts';
 
 /** A bubble of eight characters is then as wide as it is in a frame. */
 const CELL = 3;
@@ -20,7 +20,7 @@ const picture = (rows: string[]): GrayImage => {
 const one: Bubble = { x: 24, y: 21, width: 24, height: 24, option: 'A' };
 const darkness = (rows: string[]): number => {
   const image = picture(rows);
-  return measureBubbles(image, findPaper(shrink(image)), [1, 0, 0, 0, 1, 0, 0, 0, 1], [one])[0]!;
+  return measureBubbles(image, findPaper(image), [1, 0, 0, 0, 1, 0, 0, 0, 1], [one])[0]!;
 };
 const around = (inside: string[]): string[] => [
   '................',
@@ -46,7 +46,7 @@ test('a filled bubble is dark, a grey one as dark as its grey', () => {
 
 test('a bubble off the raster is not a number, and no other is harmed', () => {
   const image = picture(around(EMPTY));
-  const paper = findPaper(shrink(image));
+  const paper = findPaper(image);
   const far: Bubble = { ...one, x: 5000, y: -300 };
   expect(measureBubbles(image, paper, [1, 0, 0, 0, 1, 0, 0, 0, 1], [far])[0]).toBeNaN();
 });

@@ -5,8 +5,9 @@ import { textStrokes, textWidth } from '../template/glyphs.ts';
 import { LETTER_HEIGHT, LETTER_INK, LETTER_LINE } from '../template/print.ts';
 import type { Template } from '../template/template.ts';
 import type { GrayImage } from './image.ts';
+import { FRACTION, fixed, linesOf, samplesOf } from './points.ts';
 import { brightnessOf, type Paper, paperAt } from './threshold.ts';
-import { type Homography, project } from './warp.ts';
+import { type Homography, type Point, project } from './warp.ts';
 
 /** Share of the radius that is measured: inside the printed outline at 0.1 bubble of misalignment. */
 const INNER = 0.76;
@@ -15,22 +16,9 @@ const GRID = 10;
 /** Of a box the corners count too, and its sides are further out than an ellipse's. */
 const INNER_BOX = 0.7;
 
-/** Sample points inside a unit bubble, x and y by turns, in units of its width and height. */
-const samplesOf = (inner: number, grid: number, box = false): Float64Array => {
-  const points: number[] = [];
-  for (let j = 0; j < grid; j++) {
-    for (let i = 0; i < grid; i++) {
-      const u = ((i + 0.5) / grid) * 2 - 1;
-      const v = ((j + 0.5) / grid) * 2 - 1;
-      if (box || u * u + v * v <= 1) points.push((u * inner) / 2, (v * inner) / 2);
-    }
-  }
-  return Float64Array.from(points);
-};
-
-const SAMPLES = samplesOf(INNER, GRID);
+const SAMPLES = linesOf(INNER, GRID);
 /** Of forms whose letters may be black and scanned in black and white, where a coarse grid meets a stroke by chance. */
-const DENSE = { ellipse: samplesOf(INNER, 24), box: samplesOf(INNER_BOX, 24, true) };
+const DENSE = { ellipse: linesOf(INNER, 24), box: linesOf(INNER_BOX, 24, true) };
 
 /** What is known of the bubbles of one page beyond the plane they lie in. */
 export interface Lie {
@@ -58,6 +46,7 @@ export const measureBubbles = (
 ): Float64Array => {
   const { width, height, data } = image;
   const samples = outline ? DENSE[outline] : SAMPLES;
+  const { lines } = samples;
   const dark = new Float64Array(bubbles.length);
   const darkest = NO_PAPER * brightnessOf(paper);
   for (let b = 0; b < bubbles.length; b++) {
@@ -72,33 +61,49 @@ export const measureBubbles = (
     const west = project(toImage, bx - halfWide, by);
     const south = project(toImage, bx, by + halfHigh);
     const north = project(toImage, bx, by - halfHigh);
-    const [ux, uy] = [east.x - west.x, east.y - west.y];
-    const [vx, vy] = [south.x - north.x, south.y - north.y];
-    let sum = 0;
-    let count = 0;
+    const ux = east.x - west.x;
+    const uy = east.y - west.y;
+    const vx = south.x - north.x;
+    const vy = south.y - north.y;
     const reachX = (Math.abs(ux) + Math.abs(vx)) / 2;
     const reachY = (Math.abs(uy) + Math.abs(vy)) / 2;
-    if (centre.x > reachX && centre.y > reachY && centre.x + reachX < width - 1 && centre.y + reachY < height - 1) {
-      const [cx, cy] = [centre.x, centre.y];
-      for (let s = 0; s < samples.length; s += 2) {
-        const du = samples[s]!;
-        const dv = samples[s + 1]!;
-        const x = (cx + du * ux + dv * vx) | 0;
-        const y = (cy + du * uy + dv * vy) | 0;
-        sum += data[y * width + x]!;
+    // far off the raster there is nothing to count, and whole numbers would not reach
+    if (!(centre.x > -reachX && centre.y > -reachY && centre.x < width + reachX && centre.y < height + reachY)) {
+      dark[b] = Number.NaN;
+      continue;
+    }
+    const inside =
+      centre.x > reachX && centre.y > reachY && centre.x + reachX < width - 1 && centre.y + reachY < height - 1;
+    const dx = fixed(samples.step * ux);
+    const dy = fixed(samples.step * uy);
+    let sum = 0;
+    let count = inside ? samples.points : 0;
+    for (let l = 0; l < lines.length; l += 3) {
+      const u = lines[l]!;
+      const v = lines[l + 1]!;
+      const points = lines[l + 2]! | 0;
+      let x = fixed(centre.x + u * ux + v * vx);
+      let y = fixed(centre.y + u * uy + v * vy);
+      if (inside) {
+        for (let i = 0; i < points; i++) {
+          sum += data[(y >> FRACTION) * width + (x >> FRACTION)]!;
+          x = (x + dx) | 0;
+          y = (y + dy) | 0;
+        }
+        continue;
       }
-      count = samples.length / 2;
-    } else {
-      for (let s = 0; s < samples.length; s += 2) {
-        const x = Math.floor(centre.x + samples[s]! * ux + samples[s + 1]! * vx);
-        const y = Math.floor(centre.y + samples[s]! * uy + samples[s + 1]! * vy);
-        if (x < 0 || y < 0 || x >= width || y >= height) continue;
-        sum += data[y * width + x]!;
+      for (let i = 0; i < points; i++) {
+        const ix = x >> FRACTION;
+        const iy = y >> FRACTION;
+        x = (x + dx) | 0;
+        y = (y + dy) | 0;
+        if (ix < 0 || iy < 0 || ix >= width || iy >= height) continue;
+        sum += data[iy * width + ix]!;
         count++;
       }
     }
     const bright = paperAt(paper, centre.x, centre.y);
-    const seen = 2 * count > MOSTLY * samples.length && bright > darkest;
+    const seen = count > MOSTLY * samples.points && bright > darkest;
     dark[b] = seen ? Math.max(0, 1 - sum / count / bright) : Number.NaN;
   }
   return dark;
@@ -160,11 +165,14 @@ export const wornDarkness = (template: Template, dark: Float64Array): Float64Arr
   const printed = blankDarkness(template);
   const groups = kinds.get(template) ?? alike(layOut(template).bubbles);
   kinds.set(template, groups);
-  const over = dark.map((value, i) => value - printed[i]!);
+  const over = new Float64Array(dark.length);
+  for (let i = 0; i < over.length; i++) over[i] = dark[i]! - printed[i]!;
   const page = middle(over.slice());
   const expected = printed.slice();
   for (const group of groups) {
-    const extra = middle(Float64Array.from(group, (i) => over[i]!)) - page;
+    const own = new Float64Array(group.length);
+    for (let i = 0; i < own.length; i++) own[i] = over[group[i]!]!;
+    const extra = middle(own) - page;
     if (!(Math.abs(extra) < MOST_WORN)) continue;
     for (const i of group) expected[i] = expected[i]! + extra * (group.length / (group.length + GLYPH_WEIGHT));
   }
@@ -227,9 +235,12 @@ const AROUND: readonly (readonly [number, number])[] = [
   [0.6, -0.8],
   [0.8, -0.6],
 ];
+/** In bubble widths from the centre: on the outline, and just outside it. */
+const ON = [0.44, 0.48, 0.52] as const;
+const OFF = [0.58] as const;
 
 /**
- * How well the printed outlines lie where the template says, over about 80 bubbles: mean darkness on the outline less
+ * How well the printed outlines lie where the template says, over about 50 bubbles: mean darkness on the outline less
  * that just outside it. About 0.2 or more on the right template, near 0 on a wrong one.
  */
 export const outlineMatch = (
@@ -238,16 +249,20 @@ export const outlineMatch = (
   toImage: Homography,
   bubbles: readonly Bubble[],
 ): number => {
-  const stride = Math.max(1, Math.floor(bubbles.length / 80));
+  const stride = Math.max(1, Math.floor(bubbles.length / 50));
   let [sum, count] = [0, 0];
   for (let b = 0; b < bubbles.length; b += stride) {
     const { x, y, width, height } = bubbles[b]!;
     const centre = project(toImage, x, y);
+    const east = project(toImage, x + width, y);
+    const south = project(toImage, x, y + height);
+    const [ux, uy, vx, vy] = [east.x - centre.x, east.y - centre.y, south.x - centre.x, south.y - centre.y];
     const bright = Math.max(1, paperAt(paper, centre.x, centre.y));
     for (const [u, v] of AROUND) {
-      const on = darkest(image, toImage, x, y, u * width, v * height, [0.44, 0.48, 0.52]);
-      const off = darkest(image, toImage, x, y, u * width, v * height, [0.58]);
-      if (on === null || off === null) continue;
+      const [dx, dy] = [u * ux + v * vx, u * uy + v * vy];
+      const on = darkest(image, centre, dx, dy, ON);
+      const off = darkest(image, centre, dx, dy, OFF);
+      if (on > 255 || off > 255) continue;
       sum += (off - on) / bright;
       count++;
     }
@@ -255,22 +270,21 @@ export const outlineMatch = (
   return count === 0 ? 0 : sum / count;
 };
 
+/** The darkest pixel in a direction from a point at these shares of it; more than 255 when none is on the raster. */
 const darkest = (
-  image: GrayImage,
-  toImage: Homography,
-  x: number,
-  y: number,
+  { data, width, height }: GrayImage,
+  { x, y }: Point,
   dx: number,
   dy: number,
-  radii: readonly number[],
-): number | null => {
-  let least: number | null = null;
-  for (const r of radii) {
-    const { x: px, y: py } = project(toImage, x + dx * r, y + dy * r);
-    const [ix, iy] = [Math.floor(px), Math.floor(py)];
-    if (ix < 0 || iy < 0 || ix >= image.width || iy >= image.height) continue;
-    const value = image.data[iy * image.width + ix]!;
-    if (least === null || value < least) least = value;
+  shares: readonly number[],
+): number => {
+  let least = 256;
+  for (let i = 0; i < shares.length; i++) {
+    const ix = Math.floor(x + dx * shares[i]!);
+    const iy = Math.floor(y + dy * shares[i]!);
+    if (ix < 0 || iy < 0 || ix >= width || iy >= height) continue;
+    const value = data[iy * width + ix]!;
+    if (value < least) least = value;
   }
   return least;
 };

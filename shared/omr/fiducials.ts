@@ -2,7 +2,8 @@
 // those that could be squares, the four are taken that lie as the template says and have the size that this implies.
 import type { SheafTemplate } from '../template/built-in.ts';
 import { type Blob, blobsIn } from './blobs.ts';
-import { type Frame, inkLevels, type Paper, paperAt } from './threshold.ts';
+import type { GrayImage } from './image.ts';
+import { type Frame, inkLevels, type Paper, paperAt, shrink } from './threshold.ts';
 import type { Point } from './warp.ts';
 
 export interface Mark extends Point {
@@ -15,9 +16,11 @@ export interface Mark extends Point {
 /** Four squares as they lie in the raster, clockwise from its top left. */
 export type Corners = readonly [Mark, Mark, Mark, Mark];
 
-/** Corner squares are looked for this far in from the raster's edges: first where they are on a page that fills it, up to 4°
- *  askew, then where 10° and a margin around put them. */
-export const ZONES = [0.16, 0.3] as const;
+/** Corner squares are looked for this far in from the raster's edges: first where a flatbed puts them, then where they are up to
+ *  4° askew, then where 10° and a margin around put them. */
+export const ZONES = [0.1, 0.16, 0.3] as const;
+/** Paper is looked for around the largest square at a zone's end: so much of the frame's short side further. */
+const AROUND = 0.06;
 /** A 6 mm square is 2.0 % of an A4 page's long side; these allow pages that fill 55 to 120 % of the raster. */
 const SMALLEST = 0.55;
 const LARGEST = 1.7;
@@ -28,11 +31,12 @@ const MOST_CANDIDATES = 6;
 
 /** The best four squares, one in each corner of the raster; null when no four lie as the template says. */
 export const findCorners = (
-  frame: Frame,
+  image: GrayImage,
   paper: Paper,
   template: SheafTemplate,
   zone: (typeof ZONES)[number],
 ): Corners | null => {
+  const frame = shrink(image, 'small', zone + AROUND);
   const { size, centres } = template.fiducials;
   const expected = expectedSide(frame, template);
   const zoneWidth = Math.floor(frame.width * zone);
@@ -48,10 +52,12 @@ export const findCorners = (
     [0, low],
   ].map(([x, y]) => {
     const corner = { x: x!, y: y!, width: zoneWidth, height: zoneHeight };
-    return squaresAmong(blobsIn(frame, levels, paper.columns, corner, least, most), frame, paper, expected).slice(
-      0,
-      MOST_CANDIDATES,
+    // cut off at the zone's inner sides a square would be measured beside its middle
+    const whole = blobsIn(frame, levels, paper.columns, corner, least, most).filter(
+      ({ left, right: end, top, bottom }) =>
+        (x === 0 ? end < zoneWidth - 1 : left > x!) && (y === 0 ? bottom < zoneHeight - 1 : top > y!),
     );
+    return squaresAmong(whole, frame, paper, expected).slice(0, MOST_CANDIDATES);
   });
   const [a, b, , d] = centres;
   const width = distance({ x: a[0], y: a[1] }, { x: b[0], y: b[1] });

@@ -163,7 +163,7 @@ interface Outlines {
 
 const findOutlines = (image: GrayImage, template: Template, guesses: readonly Guess[]): Outlines => {
   const fine = shrink(image, 'fine');
-  const paper = findPaper(fine);
+  const paper = findPaper(image, 'fine');
   const { bubbles } = layOut(template);
   let [least, most] = [Number.POSITIVE_INFINITY, 0];
   for (const { toImage } of guesses) {

@@ -16,7 +16,7 @@ const page = drawSheet(SIXTY, randomContent(SIXTY, 3), 150);
 const flagsOf = (image: GrayImage): readonly string[] => readPage(image, BUILT_IN).flags;
 const looks = (image: GrayImage): boolean => {
   const frame = shrink(image);
-  return looksLikeSheet(frame, findPaper(frame));
+  return looksLikeSheet(frame, findPaper(image));
 };
 
 test('[R2] a line down the whole glass is a streak, a sheet’s own boxes are none', () => {

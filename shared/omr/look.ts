@@ -12,10 +12,9 @@ const BESIDE = 5;
 const STREAK_DARKER = 0.07 * 255;
 /** A streak runs down the whole glass; frames of boxes end with the box, and above the first there is margin. */
 const STREAK_SHARE = 0.94;
-/** Every so many-th line is looked at first: on nearly all pages they show that there is no streak. */
-const FIRST_LINES = 12;
-/** What a streak must show on those lines at least: among few, one box that it crosses counts for much. */
-const FIRST_SHARE = 0.8;
+/** Of every so many-th line a streak may be missing on one: on nearly all pages that says that there is none. */
+const FIRST_LINES = 8;
+const FIRST_MISSED = 1;
 
 /** Whether a thin dark line runs through nearly the whole raster, as dirt on a scanner's glass draws it: down, or across
  *  when the page was turned after it was scanned. */
@@ -27,26 +26,30 @@ export const hasStreak = ({ width, height, data }: GrayImage): boolean =>
  * @param length of a streak in pixels, `along` apart
  */
 const runsAlong = (data: Uint8Array, places: number, length: number, place: number, along: number): boolean => {
-  const counts = new Uint16Array(places);
   // the scanner's lid may show before and behind the page
   const margin = Math.floor(length * 0.03);
   const step = Math.max(1, Math.floor((length - 2 * margin) / STREAK_LINES));
-  let lines = 0;
-  for (let first = 0; first < FIRST_LINES; first++) {
-    for (let at = margin + first * step; at < length - margin; at += FIRST_LINES * step) {
-      lines++;
-      const line = at * along;
-      for (let p = BESIDE; p < places - BESIDE; p++) {
-        const here = line + p * place;
-        const least = data[here]! + STREAK_DARKER;
-        if (data[here - BESIDE * place]! > least && data[here + BESIDE * place]! > least) counts[p] = counts[p]! + 1;
-      }
+  const aside = BESIDE * place;
+  const darkAt = (here: number): boolean => {
+    const least = data[here]! + STREAK_DARKER;
+    return data[here - aside]! > least && data[here + aside]! > least;
+  };
+  const stride = Math.max(step, Math.floor((length - 2 * margin) / FIRST_LINES)) * along;
+  for (let p = BESIDE; p < places - BESIDE; p++) {
+    const first = p * place + margin * along;
+    let missed = 0;
+    for (let line = 0, at = first; line < FIRST_LINES && missed <= FIRST_MISSED; line++, at += stride) {
+      if (!darkAt(at)) missed++;
     }
-    let most = 0;
-    for (let p = 0; p < places; p++) if (counts[p]! > most) most = counts[p]!;
-    if (most <= (first < FIRST_LINES - 1 ? FIRST_SHARE : STREAK_SHARE) * lines) return false;
+    if (missed > FIRST_MISSED) continue;
+    let [seen, lines] = [0, 0];
+    for (let l = margin; l < length - margin; l += step) {
+      lines++;
+      if (darkAt(p * place + l * along)) seen++;
+    }
+    if (seen > STREAK_SHARE * lines) return true;
   }
-  return true;
+  return false;
 };
 
 /** Printed black this little darker than its paper leaves pencil nothing to be told by. */

@@ -5,6 +5,7 @@ import type { Corners } from './fiducials.ts';
 import type { Off } from './flatten.ts';
 import { growStarts, type Start, wayOf } from './grow.ts';
 import type { GrayImage } from './image.ts';
+import { FRACTION, fixed } from './points.ts';
 import { type Frame, type Paper, paperAt } from './threshold.ts';
 import { type Homography, homography, inverse, type Point, project } from './warp.ts';
 
@@ -157,7 +158,8 @@ interface Tick {
   dy: number;
 }
 
-const GRID_MM = 0.2;
+/** A tick has a hundred points of this grid, and its centre of mass is finer than one by ten times. */
+const GRID_MM = 0.25;
 
 const lookForTicks = (
   image: GrayImage,
@@ -194,18 +196,29 @@ const findTick = (
   const south = project(toImage, x, y + 1);
   const [ux, uy] = [(east.x - centre.x) * GRID_MM, (east.y - centre.y) * GRID_MM];
   const [vx, vy] = [(south.x - centre.x) * GRID_MM, (south.y - centre.y) * GRID_MM];
-  const ink = paperAt(paper, centre.x, centre.y) * 0.6;
+  const ink = Math.floor(paperAt(paper, centre.x, centre.y) * 0.6);
   const { data, width: across, height: down } = image;
+  const reachX = columns * Math.abs(ux) + rows * Math.abs(vx);
+  const reachY = columns * Math.abs(uy) + rows * Math.abs(vy);
+  // far off the raster there is nothing to see, and whole numbers would not reach
+  if (!(centre.x > -reachX && centre.y > -reachY && centre.x < across + reachX && centre.y < down + reachY))
+    return null;
+  const inside = centre.x > reachX && centre.y > reachY && centre.x + reachX < across && centre.y + reachY < down;
   let mass = 0;
   let mx = 0;
   let my = 0;
+  const dx = fixed(ux);
+  const dy = fixed(uy);
   for (let j = -rows; j <= rows; j++) {
-    const rx = centre.x + j * vx;
-    const ry = centre.y + j * vy;
+    let x = fixed(centre.x + j * vx - columns * ux);
+    let y = fixed(centre.y + j * vy - columns * uy);
     for (let i = -columns; i <= columns; i++) {
-      const ix = Math.floor(rx + i * ux);
-      const iy = Math.floor(ry + i * uy);
-      if (ix < 0 || iy < 0 || ix >= across || iy >= down || data[iy * across + ix]! > ink) continue;
+      const ix = x >> FRACTION;
+      const iy = y >> FRACTION;
+      x = (x + dx) | 0;
+      y = (y + dy) | 0;
+      if (!inside && (ix < 0 || iy < 0 || ix >= across || iy >= down)) continue;
+      if (data[iy * across + ix]! > ink) continue;
       mass++;
       mx += i;
       my += j;

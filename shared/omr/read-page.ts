@@ -63,13 +63,13 @@ export const readPage = (image: GrayImage, templates: readonly Template[]): Read
     return foreign(`the image is too small for a page (${width} × ${height})`);
   }
   const candidates = templates.includes(COVER) ? templates : [...templates, COVER];
-  const frame = shrink(image);
-  const paper = findPaper(frame);
-  const marked = readMarked(image, frame, paper, candidates);
+  const paper = findPaper(image);
+  const marked = readMarked(image, paper, candidates);
   // seen from behind, squares and ticks still make a pose, but no bubble is where it should be
   if (marked)
     return marked.kind === 'foreign' && !marked.looks_like ? (readMirrored(image, candidates) ?? marked) : marked;
 
+  const frame = shrink(image);
   const ink = inkShare(frame, paper);
   const forms = candidates.filter((template) => !isSheaf(template));
   if (forms.length > 0 && ink.share >= BLANK_INK) {
@@ -99,7 +99,7 @@ const byFrame = (templates: readonly SheafTemplate[]): SheafTemplate[][] => {
 
 /** A page with Sheaf's own marks; null when they are not there. Fewer than four squares are looked at when four are not
  *  in their places. */
-const readMarked = (image: GrayImage, frame: Frame, paper: Paper, candidates: readonly Template[]): Reading | null => {
+const readMarked = (image: GrayImage, paper: Paper, candidates: readonly Template[]): Reading | null => {
   const framed = byFrame(candidates.filter(isSheaf));
   const onFour = (zone: (typeof ZONES)[number]) => {
     const cornersBy = new Map<string, Corners | null>();
@@ -107,13 +107,13 @@ const readMarked = (image: GrayImage, frame: Frame, paper: Paper, candidates: re
       const { squares } = frameKeys(template);
       let corners = cornersBy.get(squares);
       if (corners === undefined) {
-        corners = findCorners(frame, paper, template, zone);
+        corners = findCorners(image, paper, template, zone);
         cornersBy.set(squares, corners);
       }
       return corners ? findPoses(image, paper, corners, template) : [];
     };
   };
-  const grown = (template: SheafTemplate): Pose[] => growPoses(image, frame, paper, template);
+  const grown = (template: SheafTemplate): Pose[] => growPoses(image, shrink(image), paper, template);
   let weak: Found[] = [];
   for (const posesOf of [...ZONES.map(onFour), grown]) {
     const found = framed.flatMap((templates) => {
@@ -140,9 +140,7 @@ const readMirrored = (image: GrayImage, candidates: readonly Template[]): Readin
   const data = image.data.slice(0, width * height);
   for (let y = 0; y < height; y++) data.subarray(y * width, (y + 1) * width).reverse();
   const flipped = { width, height, data };
-  const frame = shrink(flipped);
-  const paper = findPaper(frame);
-  const reading = readMarked(flipped, frame, paper, candidates);
+  const reading = readMarked(flipped, findPaper(flipped), candidates);
   if (!reading || (reading.kind !== 'sheet' && reading.kind !== 'cover')) return null;
   reading.flags.push('mirrored');
   if (reading.kind === 'sheet') {

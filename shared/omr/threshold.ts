@@ -16,36 +16,60 @@ const spare = { small: new Uint8Array(0), fine: new Uint8Array(0) };
 /** Long side of the finer frame on which the outlines of other makers' bubbles are looked for. */
 const FINE_SIDE = 1800;
 
-/** Each frame pixel is the mean of two raster pixels, which is enough against grain and cheap at any resolution. The
- *  frame is good until the next page is shrunk. */
-export const shrink = (image: GrayImage, size: 'small' | 'fine' = 'small'): Frame => {
-  const side = size === 'small' ? FRAME_SIDE : FINE_SIDE;
-  const k = Math.max(1, Math.round(Math.max(image.width, image.height) / side));
+type Size = 'small' | 'fine';
+
+const shrinkBy = ({ width, height }: GrayImage, size: Size): number =>
+  Math.max(1, Math.round(Math.max(width, height) / (size === 'small' ? FRAME_SIDE : FINE_SIDE)));
+
+/**
+ * Each frame pixel is the mean of two raster pixels, which is enough against grain and cheap at any resolution. The
+ * frame is good until the next page is shrunk.
+ * @param margin only what lies in this share of both sides around each corner is made: on most pages nothing else is asked
+ *   for, and a large raster takes longer to walk through than to read
+ */
+export const shrink = (image: GrayImage, size: Size = 'small', margin = 0.5): Frame => {
+  const k = shrinkBy(image, size);
   if (k === 1) return { ...image, shrink: 1 };
   const width = Math.floor(image.width / k);
   const height = Math.floor(image.height / k);
   if (spare[size].length < width * height) spare[size] = new Uint8Array(width * height);
   const data = spare[size];
-  const source = image.data;
-  // opposite corners of the cell's inner half, so that its centre of mass is the cell's centre
-  const near = k >> 2;
-  const far = k - 1 - near;
+  const [across, down] = [Math.ceil(width * margin), Math.ceil(height * margin)];
   for (let y = 0; y < height; y++) {
-    let upper = (y * k + near) * image.width + near;
-    let lower = (y * k + far) * image.width + far;
-    const end = (y + 1) * width;
-    for (let at = y * width; at < end; at++) {
-      data[at] = (source[upper]! + source[lower]! + 1) >> 1;
-      upper += k;
-      lower += k;
-    }
+    if (y === down) y = Math.max(y, height - down);
+    shrinkRow(image, k, y, data, y * width, 0, across);
+    shrinkRow(image, k, y, data, y * width, Math.max(across, width - across), width);
   }
   return { width, height, data, shrink: k };
+};
+
+/** Frame pixels `from` to `to` of a row: opposite corners of each cell's inner half, so that the centre of mass is the
+ *  cell's centre. */
+const shrinkRow = (
+  { data: source, width }: GrayImage,
+  k: number,
+  y: number,
+  data: Uint8Array,
+  at: number,
+  from: number,
+  to: number,
+): void => {
+  const near = k >> 2;
+  const far = k - 1 - near;
+  let upper = (y * k + near) * width + from * k + near;
+  let lower = (y * k + far) * width + from * k + far;
+  for (let x = from; x < to; x++) {
+    data[at + x] = (source[upper]! + source[lower]! + 1) >> 1;
+    upper += k;
+    lower += k;
+  }
 };
 
 /** Side of a tile in frame pixels: about 6 mm of an A4 page. */
 const TILE = 16;
 const BLOCK = 4;
+/** Blocks are looked at in every other row of them. */
+const BLOCK_ROWS = 2 * BLOCK;
 
 /** Brightness of the bare paper, a value per tile. */
 export interface Paper {
@@ -58,32 +82,35 @@ export interface Paper {
 
 /**
  * Paper of a tile: the brightest block of it and its eight neighbours, so that a filled corner square (6 mm) still has
- * paper around it. A block is four pixels wide in two lines, and its mean keeps grain from passing for brighter paper.
+ * paper around it. A block is eight raster pixels over four frame pixels in two lines, and its mean keeps grain from passing
+ * for brighter paper.
  */
-export const findPaper = (frame: Frame): Paper => {
-  const { width, height, data } = frame;
+export const findPaper = (image: GrayImage, size: Size = 'small'): Paper => {
+  const k = shrinkBy(image, size);
+  const width = Math.floor(image.width / k);
+  const height = Math.floor(image.height / k);
   const columns = Math.max(1, Math.ceil(width / TILE));
   const rows = Math.max(1, Math.ceil(height / TILE));
   const brightest = new Int32Array(columns * rows);
-  const wide = width - BLOCK;
-  for (let by = 0; by + BLOCK <= height; by += BLOCK) {
+  const { data } = image;
+  for (let by = 0; by + BLOCK <= height; by += BLOCK_ROWS) {
     const tileRow = (by >> 4) * columns;
-    let upper = by * width;
-    let lower = upper + 2 * width;
-    for (let bx = 0; bx <= wide; bx += BLOCK) {
+    let upper = (by * k + (k >> 1)) * image.width + (k >> 1);
+    let lower = upper + 2 * image.width * k;
+    for (let bx = 0; bx + BLOCK <= width; bx += BLOCK) {
       const sum =
         data[upper]! +
-        data[upper + 1]! +
-        data[upper + 2]! +
-        data[upper + 3]! +
+        data[upper + k]! +
+        data[upper + 2 * k]! +
+        data[upper + 3 * k]! +
         data[lower]! +
-        data[lower + 1]! +
-        data[lower + 2]! +
-        data[lower + 3]!;
+        data[lower + k]! +
+        data[lower + 2 * k]! +
+        data[lower + 3 * k]!;
       const tile = tileRow + (bx >> 4);
       if (sum > brightest[tile]!) brightest[tile] = sum;
-      upper += BLOCK;
-      lower += BLOCK;
+      upper += BLOCK * k;
+      lower += BLOCK * k;
     }
   }
   const level = new Float64Array(columns * rows);
@@ -99,7 +126,7 @@ export const findPaper = (frame: Frame): Paper => {
       level[r * columns + c] = best / (BLOCK * 2);
     }
   }
-  return { columns, rows, level, pitch: TILE * frame.shrink };
+  return { columns, rows, level, pitch: TILE * k };
 };
 
 /** How bright a page's paper is for the most part: the middle of its tiles. */
