@@ -1,4 +1,5 @@
 // The frame around every screen: where one can go, how the sync stands, who is signed in, what is to be said.
+import './shell.css';
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { Me, Role } from '../../shared/protocol/auth.ts';

@@ -1,5 +1,6 @@
 // What a batch holds, as far as this device has looked: its groups, what is odd, and a person's word where the pages do
 // not tell. What was said travels with the upload.
+import './preview.css';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Settled } from '../../../shared/grouping.ts';
 import type { PageCorrection } from '../../../shared/protocol/upload.ts';

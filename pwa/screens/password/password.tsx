@@ -1,4 +1,5 @@
 // Choosing one's own password: because somebody else made the account, or because one wants another.
+import '../sign-in/sign-in.css';
 import { useState } from 'preact/hooks';
 import { useApp } from '../../app.ts';
 import { TextField } from '../../ui/controls.tsx';

@@ -1,4 +1,5 @@
 // The upload queue: reads uploads, chunks and the sender's lease; calls pick again, try again, remove.
+import './queue.css';
 import { useRef, useState } from 'preact/hooks';
 import { useApp } from '../../app.ts';
 import type { Sender } from '../../db.ts';

@@ -1,5 +1,6 @@
 // Settings of this person on this device: account, language and look, what is stored here and how to free it, and what
 // helps whoever is asked for help.
+import './settings.css';
 import { useEffect, useState } from 'preact/hooks';
 import type { Me } from '../../../shared/protocol/auth.ts';
 import { useApp, useUser } from '../../app.ts';

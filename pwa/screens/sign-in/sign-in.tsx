@@ -1,4 +1,5 @@
 // Signing in: the one thing that needs the network. Reads who is remembered; calls the session.
+import './sign-in.css';
 import { useState } from 'preact/hooks';
 import { useApp } from '../../app.ts';
 import { useLive } from '../../store.ts';
