@@ -30,6 +30,8 @@ export interface UploadView {
   /** the same file must be picked again */
   needs_file: boolean;
   can_retry: boolean;
+  /** it goes by itself, and a person may hold it back */
+  can_pause: boolean;
 }
 
 const INCOMPLETE = {
@@ -76,7 +78,26 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
     sending: false,
     needs_file: false,
     can_retry: false,
+    can_pause: false,
   };
+  const { step } = upload;
+  const goes = step.at === 'queued' || step.at === 'waiting' || step.at === 'passing';
+  if (upload.paused && goes)
+    return {
+      ...base,
+      tone: 'wait',
+      icon: 'paused',
+      word: t.paused,
+      sentence: `${t.pausedWords}${step.at === 'passing' ? ` ${passes(base)}` : ''}`,
+    };
+  return { ...viewGoing(base, upload, inHand), can_pause: goes };
+}
+
+type Base = Omit<UploadView, 'tone' | 'icon' | 'word' | 'sentence'>;
+
+function viewGoing(base: Base, upload: Upload, inHand: Lease): UploadView {
+  const t = queueWords();
+  const { total, sent, sent_bytes, safe_bytes } = base;
   const { step } = upload;
   if (inHand && (step.at === 'queued' || step.at === 'waiting' || step.at === 'passing')) {
     const passing = step.at === 'passing' ? ` ${passes(base)}` : '';
