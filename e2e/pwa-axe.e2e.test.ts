@@ -5,41 +5,24 @@ import path from 'node:path';
 import lighthouse from 'lighthouse';
 import type { Page } from 'playwright-core';
 import * as v from 'valibot';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { openApp, openTablet, signIn } from './browser.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { appSuite } from './app-suite.ts';
+import { openApp, signIn } from './browser.ts';
 import { complaints } from './support/axe.ts';
-import { type Browser, openBrowser } from './support/chromium.ts';
-import { announceExam, drawExam, type Exam, packZip } from './support/exam.ts';
-import { eventually, temporaryFolder } from './support/places.ts';
-import { type Sheaf, startSheaf } from './support/sheaf.ts';
+import { openBrowser } from './support/chromium.ts';
+import { packZip } from './support/exam.ts';
+import { eventually } from './support/places.ts';
 
 const WIDTHS = [1440, 820, 360];
-let folder: string;
-let sheaf: Sheaf;
-let exam: Exam;
-let tablet: Browser;
+const suite = appSuite({ seed: 33, covers: 2, sheets: 8 });
 let batch: string;
 
 beforeAll(async () => {
-  folder = temporaryFolder();
-  sheaf = await startSheaf();
-  exam = await drawExam({ seed: 33, covers: 2, sheets: 8, questions: 40, dpi: 150 });
-  const client = await sheaf.client();
-  await announceExam(client, exam);
+  const { client, exam } = suite;
   const pages = exam.scans.map(({ name, bytes }, i) => ({ name, bytes: i === 2 ? Buffer.from('no image') : bytes }));
   const sent = await client.send(await packZip(pages), { name: 'north-centre.zip', upload_type: 'zip_with_qr' });
   batch = sent.batch_id;
   await client.waitForBatch(batch, 90_000);
-});
-afterAll(async () => {
-  await sheaf?.stop();
-  fs.rmSync(folder, { recursive: true, force: true });
-});
-beforeEach(async () => {
-  tablet = await openTablet(sheaf.url);
-});
-afterEach(async () => {
-  await tablet?.close();
 });
 
 /** Within the page: a screen is opened as a link would. */
@@ -77,20 +60,20 @@ async function look(page: Page, screen: string): Promise<void> {
 }
 
 test('axe finds nothing on any screen, by day and night, in both languages, at three widths', async () => {
-  const page = await openApp(tablet.context, sheaf.url);
+  const page = await openApp(suite.tablet.context, suite.sheaf.url);
   await speak(page, 'ar');
   await look(page, 'sign in, ar');
   await speak(page, 'en');
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByText('Type your user name and your password.').waitFor();
   await look(page, 'sign in with a complaint');
-  await signIn(page, sheaf.admin);
-  const users = await (await sheaf.client()).call(
+  await signIn(page, suite.sheaf.admin);
+  const users = await (await suite.sheaf.client()).call(
     v.looseObject({ items: v.array(v.looseObject({ user_id: v.string() })) }),
     'GET',
     '/api/users',
   );
-  const [task] = exam.tasks;
+  const [task] = suite.exam.tasks;
   const screens: [string, string][] = [
     ['/', '.batches .line'],
     [`/batches/${batch}`, '.results .line'],
@@ -133,8 +116,8 @@ test('axe finds nothing on any screen, by day and night, in both languages, at t
     await page.locator('.problem').nth(1).waitFor();
     await look(page, `new batch with complaints, ${language}`);
     await page.locator('input[type=radio]').first().check();
-    const file = path.join(folder, 'looked-into.zip');
-    fs.writeFileSync(file, await packZip(exam.scans.slice(1).map(({ name, bytes }) => ({ name, bytes }))));
+    const file = path.join(suite.folder, 'looked-into.zip');
+    fs.writeFileSync(file, await packZip(suite.exam.scans.slice(1).map(({ name, bytes }) => ({ name, bytes }))));
     await page.locator('input[type=file]').setInputFiles(file);
     await page.locator('.preview[data-state=done]').waitFor({ timeout: 60_000 });
     await look(page, `a preview, ${language}`);
@@ -145,12 +128,12 @@ test('axe finds nothing on any screen, by day and night, in both languages, at t
 test('Lighthouse gives accessibility and best practices full marks', async () => {
   const browser = await openBrowser({ args: ['--remote-debugging-port=0'] });
   try {
-    const page = await openApp(browser.context, sheaf.url);
-    await signIn(page, sheaf.admin);
+    const page = await openApp(browser.context, suite.sheaf.url);
+    await signIn(page, suite.sheaf.admin);
     await page.locator('.batches .line').first().waitFor();
     const [port] = fs.readFileSync(path.join(browser.profile, 'DevToolsActivePort'), 'utf8').split('\n');
     for (const where of ['/', `/batches/${batch}`, '/new']) {
-      const run = await lighthouse(`${sheaf.url}${where}`, {
+      const run = await lighthouse(`${suite.sheaf.url}${where}`, {
         port: Number(port),
         output: 'json',
         logLevel: 'error',
@@ -175,10 +158,10 @@ test('Lighthouse gives accessibility and best practices full marks', async () =>
 });
 
 test('in Arabic the app is mirrored, and a scan is not', async () => {
-  const page = await openApp(tablet.context, sheaf.url);
+  const page = await openApp(suite.tablet.context, suite.sheaf.url);
   await speak(page, 'ar');
-  await page.locator('#username').fill(sheaf.admin.username);
-  await page.locator('#password').fill(sheaf.admin.password);
+  await page.locator('#username').fill(suite.sheaf.admin.username);
+  await page.locator('#password').fill(suite.sheaf.admin.password);
   await page.getByRole('button', { name: 'تسجيل الدخول' }).click();
   await page.getByRole('heading', { name: 'الدفعات', exact: true }).waitFor();
   expect(await page.evaluate(() => document.documentElement.dir)).toBe('rtl');
@@ -191,14 +174,14 @@ test('in Arabic the app is mirrored, and a scan is not', async () => {
   await scan.waitFor({ timeout: 20_000 });
   expect(await scan.evaluate((image) => getComputedStyle(image).transform)).toBe('none');
   // The choice outlives a reload, and the shell needs no network for it.
-  await tablet.context.setOffline(true);
+  await suite.tablet.context.setOffline(true);
   await page.reload();
   await page.locator('html[dir=rtl]').waitFor();
   await page.getByText('عن هذه الدفعة').waitFor();
 });
 
 test('the icon carries what is still to be sent, and files from outside wait in the form', async () => {
-  const page = await openApp(tablet.context, sheaf.url);
+  const page = await openApp(suite.tablet.context, suite.sheaf.url);
   await page.evaluate(() => {
     Object.defineProperty(navigator, 'setAppBadge', {
       value: async (n: number) => {
@@ -212,16 +195,16 @@ test('the icon carries what is still to be sent, and files from outside wait in 
     });
   });
   const badge = () => page.evaluate(() => (globalThis as unknown as { badge?: number }).badge ?? null);
-  await signIn(page, sheaf.admin);
-  const file = path.join(folder, 'shared.zip');
-  fs.writeFileSync(file, await packZip(exam.scans.slice(0, 3).map(({ name, bytes }) => ({ name, bytes }))));
-  await tablet.context.setOffline(true);
+  await signIn(page, suite.sheaf.admin);
+  const file = path.join(suite.folder, 'shared.zip');
+  fs.writeFileSync(file, await packZip(suite.exam.scans.slice(0, 3).map(({ name, bytes }) => ({ name, bytes }))));
+  await suite.tablet.context.setOffline(true);
   await page.getByRole('link', { name: 'New batch' }).first().click();
   await page.locator('input[type=file]').setInputFiles(file);
   await page.getByRole('button', { name: 'Queue this batch' }).click();
   await page.getByRole('heading', { name: 'Queue', exact: true }).waitFor();
   await eventually('a badge', async () => (await badge()) === 1);
-  await tablet.context.setOffline(false);
+  await suite.tablet.context.setOffline(false);
 
   // A scanner's app shares a file: the service worker puts it aside, the form shows it.
   const bytes = fs.readFileSync(file).toString('base64');
@@ -232,18 +215,18 @@ test('the icon carries what is still to be sent, and files from outside wait in 
     return response.type;
   }, bytes);
   expect(answer).toBe('opaqueredirect');
-  await page.goto(`${sheaf.url}/new?shared=1`);
+  await page.goto(`${suite.sheaf.url}/new?shared=1`);
   await page.locator('.picked-name', { hasText: 'from-the-scanner.zip' }).waitFor();
   expect(new URL(page.url()).search).toBe('');
 });
 
 test('what the server has as well can be forgotten here, and what is not sent stays [U3]', async () => {
-  const page = await openApp(tablet.context, sheaf.url);
-  await signIn(page, sheaf.admin);
+  const page = await openApp(suite.tablet.context, suite.sheaf.url);
+  await signIn(page, suite.sheaf.admin);
   await open(page, `/batches/${batch}`, '.results .line');
-  await tablet.context.setOffline(true);
-  const file = path.join(folder, 'unsent.zip');
-  fs.writeFileSync(file, await packZip(exam.scans.slice(0, 2).map(({ name, bytes }) => ({ name, bytes }))));
+  await suite.tablet.context.setOffline(true);
+  const file = path.join(suite.folder, 'unsent.zip');
+  fs.writeFileSync(file, await packZip(suite.exam.scans.slice(0, 2).map(({ name, bytes }) => ({ name, bytes }))));
   await open(page, '/new', '.choices');
   await page.locator('input[type=file]').setInputFiles(file);
   await page.getByRole('button', { name: 'Queue this batch' }).click();
@@ -255,5 +238,5 @@ test('what the server has as well can be forgotten here, and what is not sent st
   await page.getByText('0 · 0 sheets').waitFor();
   await open(page, '/queue', '.upload');
   await page.getByText('unsent.zip').first().waitFor();
-  await tablet.context.setOffline(false);
+  await suite.tablet.context.setOffline(false);
 });
