@@ -23,7 +23,8 @@ export function lazily<P extends object>(
   return (props: P) => {
     const [state, setState] = useState<'coming' | 'here' | 'gone'>(loaded ? 'here' : 'coming');
     useEffect(() => {
-      if (loaded) return;
+      // It may have come between drawing and now.
+      if (loaded) return setState('here');
       load().then(
         (screen) => {
           loaded = screen;

@@ -1,6 +1,7 @@
 // What to say about an upload, from what is stored of it. Pure.
 import type { Chunk, DeviceRow, Upload } from '../../db.ts';
 import { bytes, roughly } from '../../ui/format.ts';
+import { beneath, refusal } from '../../ui/refusals.ts';
 import type { IconName, Tone } from '../../ui/words.ts';
 import { totalChunks } from '../../uploads/queue.ts';
 import { LEASE_STALE_MS } from '../../uploads/sender.ts';
@@ -166,7 +167,7 @@ function viewGoing(base: Base, upload: Upload, inHand: Lease): UploadView {
         tone: 'bad',
         icon: 'alert',
         word: t.needsAttention,
-        sentence: (sent < total ? t.refusedStays : t.refused)({ why: asSentence(step.detail) }),
+        sentence: refusedWords(sent < total ? t.refusedStays : t.refused, step),
         can_retry: !FINAL.has(step.code),
       };
     case 'sent':
@@ -199,6 +200,11 @@ const FINAL = new Set([
   'IMAGE_REFUSED',
   'UPLOAD_TOO_LARGE',
 ]);
+
+function refusedWords(say: (values: { why: string }) => string, step: { code: string; detail: string }): string {
+  const said = refusal(step.code, step.detail);
+  return `${say({ why: asSentence(said.words) })}${beneath(said.beneath)}`;
+}
 
 const asSentence = (words: string): string => `${words.replace(/\.+$/, '')}.`;
 
