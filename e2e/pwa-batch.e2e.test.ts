@@ -4,61 +4,35 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { card, DESKTOP, openApp, openTablet, queueZip, signIn, syncSays } from './browser.ts';
-import { type Line, openLine } from './line.ts';
-import type { Browser } from './support/chromium.ts';
-import { announceExam, drawExam, type Exam, packZip } from './support/exam.ts';
-import { temporaryFolder } from './support/places.ts';
-import { type Sheaf, startSheaf } from './support/sheaf.ts';
+import { expect, test } from 'vitest';
+import { appSuite } from './app-suite.ts';
+import { card, DESKTOP, openApp, queueZip, signIn, syncSays } from './browser.ts';
+import { packZip } from './support/exam.ts';
 
 const MB = 2 ** 20;
-let folder: string;
-let sheaf: Sheaf;
-let exam: Exam;
-let line: Line;
-let tablet: Browser;
+const suite = appSuite({ seed: 21, sheets: 30 });
 
-beforeAll(async () => {
-  folder = temporaryFolder();
-  sheaf = await startSheaf();
-  exam = await drawExam({ seed: 21, covers: 1, sheets: 30, questions: 40, dpi: 150 });
-  await announceExam(await sheaf.client(), exam);
-});
-afterAll(async () => {
-  await sheaf?.stop();
-  fs.rmSync(folder, { recursive: true, force: true });
-});
-beforeEach(async () => {
-  line = await openLine(sheaf.url);
-  tablet = await openTablet(line.url);
-});
-afterEach(async () => {
-  await tablet?.close();
-  await line?.close();
-});
-
-const entries = () => exam.scans.map(({ name, bytes }) => ({ name, bytes }));
+const entries = () => suite.exam.scans.map(({ name, bytes }) => ({ name, bytes }));
 const status = (page: Page, word: string) => page.locator('.batch-state').getByText(word, { exact: true }).waitFor();
 const connection = (page: Page, word: string) =>
   page.locator('.connection', { hasText: word }).waitFor({ timeout: 60_000 });
 
 test('a batch is followed from its first byte: connecting, running, paused, lost, and completed; a refresh loses nothing', async () => {
-  const page = await openApp(tablet.context, line.url);
-  await signIn(page, sheaf.admin);
+  const page = await openApp(suite.tablet.context, suite.line.url);
+  await signIn(page, suite.sheaf.admin);
   await syncSays(page, 'Online');
   // Streams are held back for a while: the screen says that it is connecting, and does not pretend.
   let letThrough = (): void => {};
   const held = new Promise<void>((resolve) => {
     letThrough = resolve;
   });
-  await tablet.context.route('**/api/**/stream', async (route) => {
+  await suite.tablet.context.route('**/api/**/stream', async (route) => {
     await held;
     // Taken back by then, when the page asked anew.
     await route.continue().catch(() => {});
   });
-  line.pace(MB / 2);
-  const file = path.join(folder, 'watched.zip');
+  suite.line.pace(MB / 2);
+  const file = path.join(suite.folder, 'watched.zip');
   fs.writeFileSync(file, await packZip(entries()));
   await queueZip(page, file);
   const open = card(page, 'watched.zip').getByRole('link', { name: 'Open batch' });
@@ -66,7 +40,7 @@ test('a batch is followed from its first byte: connecting, running, paused, lost
   await open.click();
   await connection(page, 'Connecting to batch progress');
   letThrough();
-  await tablet.context.unroute('**/api/**/stream');
+  await suite.tablet.context.unroute('**/api/**/stream');
   await connection(page, 'Live');
   await status(page, 'Uploading');
 
@@ -78,10 +52,10 @@ test('a batch is followed from its first byte: connecting, running, paused, lost
   await page.getByRole('button', { name: 'Resume' }).click();
   await page.getByRole('button', { name: 'Pause', exact: true }).waitFor();
 
-  line.cut();
+  suite.line.cut();
   await connection(page, 'Connection lost, reconnecting');
-  line.mend();
-  line.pace(null);
+  suite.line.mend();
+  suite.line.pace(null);
   await page.getByText('All 30 sheets were read').waitFor({ timeout: 90_000 });
   await status(page, 'Completed');
   await page.locator('.connection').waitFor({ state: 'detached' });
@@ -96,8 +70,8 @@ test('a batch is followed from its first byte: connecting, running, paused, lost
     .evaluateAll((all) => all.map((row) => (row as HTMLElement).dataset.item));
   expect(new Set(rows).size).toBe(rows.length);
 
-  line.cut();
-  await tablet.context.setOffline(true);
+  suite.line.cut();
+  await suite.tablet.context.setOffline(true);
   await page.reload();
   await page.getByText('All 30 sheets were read').waitFor();
   await page.locator('.results tbody tr').nth(29).waitFor();
@@ -107,11 +81,10 @@ test('a batch is followed from its first byte: connecting, running, paused, lost
 
 test('completed with errors: what failed comes first, says why, is tried again, and is filtered and found', async () => {
   const broken = entries().map((entry, i) => (i === 4 ? { ...entry, bytes: Buffer.from('no image') } : entry));
-  const client = await sheaf.client();
-  const sent = await client.send(await packZip(broken), { name: 'one-broken.zip', upload_type: 'zip_with_qr' });
-  await client.waitForBatch(sent.batch_id, 90_000);
-  const page = await openApp(tablet.context, line.url);
-  await signIn(page, sheaf.admin);
+  const sent = await suite.client.send(await packZip(broken), { name: 'one-broken.zip', upload_type: 'zip_with_qr' });
+  await suite.client.waitForBatch(sent.batch_id, 90_000);
+  const page = await openApp(suite.tablet.context, suite.line.url);
+  await signIn(page, suite.sheaf.admin);
   await page.getByRole('link', { name: 'one-broken.zip' }).click();
   await page.getByText('29 of 30 sheets were read; 1 failed').waitFor();
   const first = page.locator('.results tbody tr').first();
@@ -130,7 +103,7 @@ test('completed with errors: what failed comes first, says why, is tried again, 
   await page.getByRole('radio', { name: 'Failed 1' }).check();
   await page.getByText('Page 1 of 1 · 1 sheet').waitFor();
   await page.getByRole('radio', { name: 'All 30' }).check();
-  const roll = exam.scans.find(({ truth }) => truth)?.truth?.roll ?? '';
+  const roll = suite.exam.scans.find(({ truth }) => truth)?.truth?.roll ?? '';
   await page.getByLabel('Find a roll number or file').fill(roll);
   await page.getByText('Page 1 of 1 · 1 sheet').waitFor();
   await page.locator('.sheet-link').first().click();
@@ -151,13 +124,12 @@ test('completed with errors: what failed comes first, says why, is tried again, 
 });
 
 test('failed: it says why; an admin deletes it, takes that back, and nobody else is offered to', async () => {
-  const client = await sheaf.client();
   const zip = await packZip([{ name: 'notes.txt', bytes: Buffer.from('no scans here') }]);
-  const sent = await client.send(zip, { name: 'no-scans.zip', upload_type: 'zip_with_qr' }).catch(() => null);
+  const sent = await suite.client.send(zip, { name: 'no-scans.zip', upload_type: 'zip_with_qr' }).catch(() => null);
   expect(sent).toBeNull();
-  const page = await openApp(tablet.context, line.url);
+  const page = await openApp(suite.tablet.context, suite.line.url);
   await page.setViewportSize(DESKTOP);
-  await signIn(page, sheaf.admin);
+  await signIn(page, suite.sheaf.admin);
   await page.getByRole('link', { name: 'no-scans.zip' }).click();
   await status(page, 'Failed');
   await page.getByText('It stopped:').waitFor();
@@ -186,13 +158,13 @@ test('failed: it says why; an admin deletes it, takes that back, and nobody else
 });
 
 test('new sheets wait behind a button while somebody reads, and nothing moves under the pointer', async () => {
-  const page = await openApp(tablet.context, line.url);
-  await signIn(page, sheaf.admin);
+  const page = await openApp(suite.tablet.context, suite.line.url);
+  await signIn(page, suite.sheaf.admin);
   // Enough of them that it is still being read when somebody has had time to look.
   const many = Array.from({ length: 20 }, (_, i) =>
     entries().map(({ name, bytes }) => ({ name: `part-${i}/${name}`, bytes })),
   ).flat();
-  const file = path.join(folder, 'feed.zip');
+  const file = path.join(suite.folder, 'feed.zip');
   fs.writeFileSync(file, await packZip(many));
   await queueZip(page, file);
   const open = card(page, 'feed.zip').getByRole('link', { name: 'Open batch' });

@@ -3,51 +3,30 @@
 // that nobody had made a task for gets its scores, a user comes and goes, and everybody can use all of it.
 import type { Page } from 'playwright-core';
 import * as v from 'valibot';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { type Client, signIn as signInClient } from '../server/cli/client.ts';
 import { KeyAnswer, TaskAnswer } from '../shared/protocol/key.ts';
 import { keyCsv } from '../shared/scoring/paste.ts';
+import { appSuite } from './app-suite.ts';
 import { DESKTOP, openApp, openTablet, signIn, syncSays, TABLET } from './browser.ts';
-import { type Line, openLine } from './line.ts';
 import { complaints } from './support/axe.ts';
-import type { Browser } from './support/chromium.ts';
-import { drawExam, type Exam, packZip } from './support/exam.ts';
+import { type Exam, packZip } from './support/exam.ts';
 import { eventually } from './support/places.ts';
-import { type Sheaf, startSheaf } from './support/sheaf.ts';
-
-const CENTRE = 'North centre';
-const PASSWORD = 'a pencil of graphite';
-let sheaf: Sheaf;
-let admin: Client;
-let exam: Exam;
-let line: Line;
-let tablet: Browser;
-const found: string[] = [];
 
 const AnyObject = v.looseObject({});
+const CENTRE = 'North centre';
+const PASSWORD = 'a pencil of graphite';
+const suite = appSuite({ seed: 9, sheets: 6, announced: false });
+beforeAll(async () => {
+  await suite.client.call(AnyObject, 'POST', '/api/centres', { centre_id: CENTRE, name: CENTRE });
+});
+const found: string[] = [];
+
 async function supervisor(username: string): Promise<Client> {
   const user = { username, password: PASSWORD, role: 'supervisor', centres: [CENTRE], must_change_password: false };
-  await admin.call(AnyObject, 'POST', '/api/users', user);
-  return signInClient(sheaf.url, username, PASSWORD);
+  await suite.client.call(AnyObject, 'POST', '/api/users', user);
+  return signInClient(suite.sheaf.url, username, PASSWORD);
 }
-
-beforeAll(async () => {
-  sheaf = await startSheaf();
-  admin = await sheaf.client();
-  await admin.call(AnyObject, 'POST', '/api/centres', { centre_id: CENTRE, name: CENTRE });
-  exam = await drawExam({ seed: 9, covers: 1, sheets: 6, questions: 40, dpi: 150 });
-});
-afterAll(async () => {
-  await sheaf?.stop();
-});
-beforeEach(async () => {
-  line = await openLine(sheaf.url);
-  tablet = await openTablet(line.url);
-});
-afterEach(async () => {
-  await tablet?.close();
-  await line?.close();
-});
 
 /** Writes down what axe finds: by day on a tablet, by night on a desktop. */
 async function look(page: Page, screen: string): Promise<void> {
@@ -79,18 +58,18 @@ async function signOut(page: Page): Promise<void> {
 test('a key pasted without a network arrives as a draft, the second supervisor publishes it, and waiting sheets get scores', async () => {
   const sue = await supervisor('sue');
   await supervisor('sam');
-  const [{ task_id, key }] = exam.tasks as [Exam['tasks'][number]];
-  const sent = await sue.send(await packZip(exam.scans), { name: 'early.zip', upload_type: 'zip_with_qr' });
+  const [{ task_id, key }] = suite.exam.tasks as [Exam['tasks'][number]];
+  const sent = await sue.send(await packZip(suite.exam.scans), { name: 'early.zip', upload_type: 'zip_with_qr' });
 
-  const page = await openApp(tablet.context, line.url);
+  const page = await openApp(suite.tablet.context, suite.line.url);
   await signIn(page, { username: 'sue', password: PASSWORD });
   expect(await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Users' }).count()).toBe(0);
   await place(page, 'Answer keys');
   await page.getByText('No answer keys yet.').waitFor();
   await look(page, 'no keys');
-  line.cut();
+  suite.line.cut();
   // The browser says so too, and the app asks at once instead of at its next knock.
-  await tablet.context.setOffline(true);
+  await suite.tablet.context.setOffline(true);
   await syncSays(page, 'Offline since');
 
   // Typed wrong first, and told so while nothing but this tablet knows of it.
@@ -99,7 +78,7 @@ test('a key pasted without a network arrives as a draft, the second supervisor p
   await page.getByLabel('Answers as text').fill('1. B\n2. F\n4. A or C\nhello there');
   await page.getByRole('button', { name: 'Read into the grid' }).click();
   await page.getByText('Line 4 cannot be read').waitFor();
-  await page.getByLabel('Sheet').selectOption(exam.template_id);
+  await page.getByLabel('Sheet').selectOption(suite.exam.template_id);
   await page.getByText('question 2: option F of A–E.').waitFor();
   expect(await page.getByLabel('Question 4', { exact: true }).inputValue()).toBe('A / C');
   await look(page, 'new key with problems');
@@ -120,8 +99,8 @@ test('a key pasted without a network arrives as a draft, the second supervisor p
   await place(page, 'Answer keys');
   await page.locator('[data-key=spring]').getByText('Not sent yet').waitFor();
 
-  line.mend();
-  await tablet.context.setOffline(false);
+  suite.line.mend();
+  await suite.tablet.context.setOffline(false);
   await page.locator('[data-key=spring]').getByText('Draft 1').waitFor({ timeout: 30_000 });
   const draft = await sue.call(KeyAnswer, 'GET', '/api/answer-keys/spring');
   expect(draft).toMatchObject({ version: 1, rev: 1, state: 'draft', content: { answers: key.answers } });
@@ -141,7 +120,7 @@ test('a key pasted without a network arrives as a draft, the second supervisor p
   await page.getByLabel('Task id').fill(task_id);
   await page.getByLabel('Exam').fill('Spring exam');
   await page.getByLabel('Centre').fill(CENTRE);
-  await page.getByLabel('Sheet', { exact: true }).selectOption(exam.template_id);
+  await page.getByLabel('Sheet', { exact: true }).selectOption(suite.exam.template_id);
   await page.getByLabel('Answer key').selectOption('spring');
   await page.getByRole('button', { name: 'Make this task' }).click();
   const row = page.locator(`[data-task="${task_id}"]`);
@@ -175,20 +154,20 @@ test('a key pasted without a network arrives as a draft, the second supervisor p
 });
 
 test('a task that somebody else changed meanwhile is refused, kept, shown with the difference, and sent when a person says so', async () => {
-  const base = { exam: 'Spring exam', centre: CENTRE, template_id: exam.template_id, key_id: null };
-  await admin.call(TaskAnswer, 'POST', '/api/tasks', { task_id: '11112222', ...base, packet: 'P-1' });
-  const page = await openApp(tablet.context, line.url);
-  await signIn(page, sheaf.admin);
+  const base = { exam: 'Spring exam', centre: CENTRE, template_id: suite.exam.template_id, key_id: null };
+  await suite.client.call(TaskAnswer, 'POST', '/api/tasks', { task_id: '11112222', ...base, packet: 'P-1' });
+  const page = await openApp(suite.tablet.context, suite.line.url);
+  await signIn(page, suite.sheaf.admin);
   await place(page, 'Tasks');
   await page.getByRole('link', { name: '11112222' }).click();
-  line.cut();
+  suite.line.cut();
   await page.getByLabel('Packet').fill('P-2');
   await page.getByRole('button', { name: 'Save task' }).click();
   await page.locator('[data-task="11112222"]').getByText('Not sent yet').waitFor();
-  await admin.call(TaskAnswer, 'PATCH', '/api/tasks/11112222', { packet: 'P-3' });
+  await suite.client.call(TaskAnswer, 'PATCH', '/api/tasks/11112222', { packet: 'P-3' });
   await signOut(page);
-  line.mend();
-  await signIn(page, sheaf.admin);
+  suite.line.mend();
+  await signIn(page, suite.sheaf.admin);
   await page.getByText('1 needs attention').waitFor({ timeout: 30_000 });
   await place(page, 'Tasks');
   await page.getByRole('link', { name: '11112222' }).click();
@@ -198,14 +177,14 @@ test('a task that somebody else changed meanwhile is refused, kept, shown with t
   await page.getByRole('button', { name: 'Send mine' }).click();
   await eventually(
     'the packet on the server',
-    async () => (await admin.call(TaskAnswer, 'GET', '/api/tasks/11112222')).packet === 'P-2',
+    async () => (await suite.client.call(TaskAnswer, 'GET', '/api/tasks/11112222')).packet === 'P-2',
   );
   await page.getByText('Somebody else has changed').waitFor({ state: 'hidden' });
 });
 
 test('a user is made, signs in, is signed out from afar, and is disabled', async () => {
-  const page = await openApp(tablet.context, line.url);
-  await signIn(page, sheaf.admin);
+  const page = await openApp(suite.tablet.context, suite.line.url);
+  await signIn(page, suite.sheaf.admin);
   await place(page, 'Users');
   await page.locator('[data-user=admin]').waitFor();
   await page.getByRole('link', { name: 'New user' }).click();
@@ -221,9 +200,9 @@ test('a user is made, signs in, is signed out from afar, and is disabled', async
   await page.locator('[data-user=olga]').getByText('Operator').waitFor();
   await look(page, 'users');
 
-  const theirs = await openTablet(line.url);
+  const theirs = await openTablet(suite.line.url);
   try {
-    const own = await openApp(theirs.context, line.url);
+    const own = await openApp(theirs.context, suite.line.url);
     await own.getByLabel('User name').fill('olga');
     await own.getByLabel('Password').fill(PASSWORD);
     await own.getByRole('button', { name: 'Sign in' }).click();

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Page } from 'playwright-core';
 import * as v from 'valibot';
 import { build } from 'vite';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { decodeGray, encodeJpeg } from '../server/adapters/decode.ts';
 import { drawBlank, drawCover } from '../shared/corpus/draw.ts';
 import { type Level, wornSheet } from '../shared/corpus/levels.ts';
@@ -15,33 +15,13 @@ import { readPage } from '../shared/omr/read-page.ts';
 import { GroupList } from '../shared/protocol/batch.ts';
 import type { Reading } from '../shared/protocol/reading.ts';
 import { BUILT_IN, COVER } from '../shared/template/built-in.ts';
-import { card, chooseZip, openApp, openTablet, signIn } from './browser.ts';
-import { type Browser, openBrowser } from './support/chromium.ts';
-import { announceExam, drawExam, type Exam, packZip } from './support/exam.ts';
-import { ROOT, temporaryFolder } from './support/places.ts';
-import { type Sheaf, startSheaf } from './support/sheaf.ts';
+import { appSuite } from './app-suite.ts';
+import { card, chooseZip, openApp, signIn } from './browser.ts';
+import { openBrowser } from './support/chromium.ts';
+import { type Exam, packZip } from './support/exam.ts';
+import { ROOT } from './support/places.ts';
 
-let folder: string;
-let sheaf: Sheaf;
-let exam: Exam;
-let tablet: Browser;
-
-beforeAll(async () => {
-  folder = temporaryFolder();
-  sheaf = await startSheaf();
-  exam = await drawExam({ seed: 12, covers: 2, sheets: 6, questions: 40, dpi: 150 });
-  await announceExam(await sheaf.client(), exam);
-});
-afterAll(async () => {
-  await sheaf?.stop();
-  fs.rmSync(folder, { recursive: true, force: true });
-});
-beforeEach(async () => {
-  tablet = await openTablet(sheaf.url);
-});
-afterEach(async () => {
-  await tablet?.close();
-});
+const suite = appSuite({ seed: 12, covers: 2, sheets: 6 });
 
 const jpeg = (image: GrayImage): Promise<Buffer> => encodeJpeg(image, 85);
 const paper = (width: number, height: number): GrayImage => ({
@@ -53,7 +33,7 @@ const paper = (width: number, height: number): GrayImage => ({
 test('[R1] the device reads every fixture as the server does, to the last bubble', async () => {
   const [sheet] = BUILT_IN;
   if (!sheet) throw new Error('there is no built-in sheet');
-  const fixtures: [string, Buffer][] = exam.scans.slice(0, 4).map(({ name, bytes }) => [name, bytes]);
+  const fixtures: [string, Buffer][] = suite.exam.scans.slice(0, 4).map(({ name, bytes }) => [name, bytes]);
   for (const template of BUILT_IN)
     for (const level of [1, 2, 3] as Level[])
       fixtures.push([`${template.id} worn ${level}`, await jpeg(wornSheet(template, level, 7, 150).image)]);
@@ -73,8 +53,8 @@ test('[R1] the device reads every fixture as the server does, to the last bubble
     },
   });
   const output = (Array.isArray(bundle) ? bundle[0] : bundle) as { output: { code: string }[] };
-  const page = await tablet.context.newPage();
-  await page.goto(sheaf.url);
+  const page = await suite.tablet.context.newPage();
+  await page.goto(suite.sheaf.url);
   // By the debugger: the page's own policy lets no script in.
   await page.evaluate(`${output.output[0]?.code ?? ''}; globalThis.Preview = Preview; undefined`);
   for (const [name, bytes] of fixtures) {
@@ -96,10 +76,12 @@ const groupCard = (page: Page, first: number) => page.locator(`[data-group="${fi
 const odd = (page: Page, what: string) => page.locator(`[data-odd="${what}"]`);
 
 test('a batch is looked into, corrected by hand, and the server groups it as the person said', async () => {
-  const [first, second] = exam.tasks as [Exam['tasks'][number], Exam['tasks'][number]];
-  const scan = (name: string) => exam.scans.find((page) => page.name === name)?.bytes ?? Buffer.alloc(0);
-  const [cover, ...sheets] = exam.scans.filter(({ task_id }) => task_id === first.task_id).map(({ name }) => name);
-  const [, ...others] = exam.scans.filter(({ task_id }) => task_id === second.task_id).map(({ name }) => name);
+  const [first, second] = suite.exam.tasks as [Exam['tasks'][number], Exam['tasks'][number]];
+  const scan = (name: string) => suite.exam.scans.find((page) => page.name === name)?.bytes ?? Buffer.alloc(0);
+  const [cover, ...sheets] = suite.exam.scans
+    .filter(({ task_id }) => task_id === first.task_id)
+    .map(({ name }) => name);
+  const [, ...others] = suite.exam.scans.filter(({ task_id }) => task_id === second.task_id).map(({ name }) => name);
   const upside = await decodeGray(scan(sheets[1] ?? ''));
   if (!upside.ok) throw new Error(upside.reason);
   const entries = [
@@ -114,11 +96,11 @@ test('a batch is looked into, corrected by hand, and the server groups it as the
     ['i.jpg', scan(others[1] ?? '')],
     ['j-broken.jpg', Buffer.from('hello')],
   ] as const;
-  const file = path.join(folder, 'to-be-corrected.zip');
+  const file = path.join(suite.folder, 'to-be-corrected.zip');
   fs.writeFileSync(file, await packZip(entries.map(([name, bytes]) => ({ name, bytes }))));
 
-  const page = await openApp(tablet.context, sheaf.url);
-  await signIn(page, sheaf.admin);
+  const page = await openApp(suite.tablet.context, suite.sheaf.url);
+  await signIn(page, suite.sheaf.admin);
   await chooseZip(page, file);
   await page.locator('.preview[data-state=done]').waitFor({ timeout: 60_000 });
   await page.getByText('All 10 pages looked at').waitFor();
@@ -142,9 +124,8 @@ test('a batch is looked into, corrected by hand, and the server groups it as the
   await card(page, 'to-be-corrected.zip').getByText('Sent', { exact: true }).waitFor({ timeout: 60_000 });
   await card(page, 'to-be-corrected.zip').getByRole('link', { name: 'Open batch' }).click();
   const id = decodeURIComponent(new URL(page.url()).pathname.split('/').at(-1) ?? '');
-  const client = await sheaf.client();
-  await client.waitForBatch(id, 60_000);
-  const { items } = await client.call(GroupList, 'GET', `/api/batches/${id}/groups`);
+  await suite.client.waitForBatch(id, 60_000);
+  const { items } = await suite.client.call(GroupList, 'GET', `/api/batches/${id}/groups`);
   expect(items.map(({ first_page, task_id, state }) => [first_page, task_id, state])).toEqual([
     [0, null, 'set-aside'],
     [1, first.task_id, 'ok'],
@@ -153,14 +134,14 @@ test('a batch is looked into, corrected by hand, and the server groups it as the
 });
 
 test('a look is stopped by hand, and rests while nobody looks at the app', async () => {
-  const file = path.join(folder, 'long.zip');
+  const file = path.join(suite.folder, 'long.zip');
   const pages = Array.from({ length: 40 }, (_, i) => ({
     name: `${String(i).padStart(3, '0')}.jpg`,
-    bytes: exam.scans[i % exam.scans.length]?.bytes ?? Buffer.alloc(0),
+    bytes: suite.exam.scans[i % suite.exam.scans.length]?.bytes ?? Buffer.alloc(0),
   }));
   fs.writeFileSync(file, await packZip(pages));
-  const page = await openApp(tablet.context, sheaf.url);
-  await signIn(page, sheaf.admin);
+  const page = await openApp(suite.tablet.context, suite.sheaf.url);
+  await signIn(page, suite.sheaf.admin);
   await chooseZip(page, file);
   await page.locator('.preview [data-group="1"]').waitFor({ timeout: 30_000 });
   await page.getByRole('button', { name: 'Stop looking' }).click();
@@ -178,7 +159,7 @@ test('the camera finds the task of a cover', async () => {
   const height = cover.height - (cover.height % 2);
   const data = new Uint8Array(width * height);
   for (let y = 0; y < height; y++) data.set(cover.data.subarray(y * cover.width, y * cover.width + width), y * width);
-  const film = path.join(folder, 'cover.y4m');
+  const film = path.join(suite.folder, 'cover.y4m');
   const gray = Buffer.alloc((width * height) / 2, 128);
   const frame = Buffer.concat([Buffer.from('FRAME\n'), Buffer.from(data), gray]);
   fs.writeFileSync(
@@ -195,8 +176,8 @@ test('the camera finds the task of a cover', async () => {
     ],
   });
   try {
-    const page = await openApp(browser.context, sheaf.url);
-    await signIn(page, sheaf.admin);
+    const page = await openApp(browser.context, suite.sheaf.url);
+    await signIn(page, suite.sheaf.admin);
     await page.getByRole('link', { name: 'New batch' }).first().click();
     await page.getByRole('radio', { name: 'ZIP for one task' }).check();
     await page.getByLabel('Task id').fill('1234 5678 9');

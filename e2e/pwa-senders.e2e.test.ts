@@ -3,16 +3,16 @@
 import type { Page } from 'playwright-core';
 import { beforeEach, expect, test } from 'vitest';
 import { BatchList } from '../shared/protocol/batch.ts';
+import { appSuite } from './app-suite.ts';
 import { card, closeApp, openApp, queueZip, signIn } from './browser.ts';
 import { chunksIn } from './line.ts';
 import { grant } from './support/chromium.ts';
 import { differences } from './support/exam.ts';
 import { eventually } from './support/places.ts';
-import { uploadsSuite } from './uploads-suite.ts';
 
 const MB = 2 ** 20;
 
-const at = uploadsSuite(17);
+const at = appSuite({ seed: 17 });
 beforeEach(() => grant(at.tablet.context, at.line.url, ['screen-wake-lock']));
 
 /** Opens the app with only these senders switched on, signed in. */

@@ -4,15 +4,15 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { BatchList } from '../shared/protocol/batch.ts';
+import { appSuite } from './app-suite.ts';
 import { card, closeApp, openApp, queueZip, signIn } from './browser.ts';
 import { chunksIn } from './line.ts';
 import { differences } from './support/exam.ts';
 import { eventually } from './support/places.ts';
-import { uploadsSuite } from './uploads-suite.ts';
 
 const MB = 2 ** 20;
 
-const at = uploadsSuite(19);
+const at = appSuite({ seed: 19 });
 
 async function open(search = ''): Promise<Page> {
   const page = await openApp(at.tablet.context, `${at.line.url}/${search}`);

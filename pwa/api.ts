@@ -291,6 +291,11 @@ export function createApi(options: ApiOptions = {}) {
         patience_ms: PART_PATIENCE_MS,
         ...(onSent ? { onSent } : {}),
       }),
+    /** What has landed of it goes from the server, too. */
+    cancelUpload: async (token: string, uploadId: string): Promise<Answer<null>> => {
+      const answer = await request(`/api/batches/uploads/${id(uploadId)}`, { method: 'DELETE', token });
+      return answer.kind === 'ok' ? { kind: 'ok', value: null } : answer;
+    },
     seal: (token: string, uploadId: string) =>
       // Sealing may have to hash what two senders touched: let it take its time.
       ask(SealAnswer, `/api/batches/uploads/${id(uploadId)}/seal`, {

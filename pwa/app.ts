@@ -8,7 +8,7 @@ import type { Office } from './office.ts';
 import { createIdleWorker } from './sending.ts';
 import type { Session } from './session.ts';
 import type { Strategy } from './uploads/check.ts';
-import { enqueue, getUpload, remove, setStep } from './uploads/queue.ts';
+import { enqueue, getUpload, remove, setPaused, setStep } from './uploads/queue.ts';
 import { findInterrupted, type Staged, stagingLock } from './uploads/stage.ts';
 
 export interface App {
@@ -52,6 +52,9 @@ export interface Commands {
   pickAgain(id: string, files: File[]): Promise<Staged>;
   tryAgain(id: string): Promise<void>;
   removeUpload(id: string): Promise<void>;
+  /** Nothing more of it is sent from here until it is resumed; what is on its way at this moment still arrives. */
+  pauseUpload(id: string): Promise<void>;
+  resumeUpload(id: string): Promise<void>;
   /** ids that this very tab is copying: closing or reloading it would stop them */
   staging(): readonly string[];
   /** Marks what a tab that is gone has left half copied. */
@@ -125,7 +128,16 @@ export function createCommands(queue: QueueDb, wake: () => void): Commands {
       if (upload?.step.at === 'parked' || upload?.step.at === 'waiting') await setStep(queue, id, { at: 'queued' });
       wake();
     },
-    removeUpload: (id) => remove(queue, id),
+    async removeUpload(id) {
+      await remove(queue, id);
+      // The server may have heard of it.
+      wake();
+    },
+    pauseUpload: (id) => setPaused(queue, id, true),
+    async resumeUpload(id) {
+      await setPaused(queue, id, false);
+      wake();
+    },
     staging: () => [...copying],
     lookForInterrupted,
   };

@@ -84,6 +84,8 @@ export interface Upload {
   created_at: string;
   step: Step;
   server: ServerSide | null;
+  /** a person wants nothing more of it to be sent for now; wherever it stands, it goes on from there */
+  paused?: boolean;
 }
 
 /** A row exists only once the bytes it speaks of were durable; it stays after they were sent or lost, as proof of the file. */
@@ -111,6 +113,8 @@ export type DeviceRow =
   /** who holds the right to send and what is in hand; stale when `beat` (ms since 1970) is older than 20 s. `flying`: bytes
    *  of parts under way that have left; `rate`: bytes a second, null until it was measured */
   | { key: 'sender'; by: Sender; upload: string | null; beat: number; flying: number; rate: number | null }
+  /** uploads that were removed here and that the server still has to hear of, with whose they are */
+  | { key: 'cancelled'; uploads: { upload_id: string; user_id: string }[] }
   /** the senders that may move bytes; without this row all of them */
   | { key: 'senders'; on: Sender[] };
 

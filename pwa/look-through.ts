@@ -2,8 +2,8 @@
 // good when it is told to, and rests while nobody looks at the app.
 import { signal } from '@preact/signals';
 import { type Remote, wrap } from 'comlink';
-import { needsServer } from '../shared/scan-names.ts';
-import { type Looked, lookedFrom, twinsOf } from './preview/look-at.ts';
+import { mayBeSeveral, needsServer } from '../shared/scan-names.ts';
+import { type Looked, leftToServer, lookedFrom, twinsOf } from './preview/look-at.ts';
 import type { BlobEntry } from './preview/zip-blob.ts';
 import type { Previewer } from './workers/previewer.ts';
 import PreviewWorker from './workers/previewer.ts?worker&inline';
@@ -64,9 +64,15 @@ export function lookThrough(files: readonly File[], zip: boolean) {
       const index = next++;
       const page = pages[index];
       if (!page || over.signal.aborted) return;
-      const { reading, thumb } = await previewer.look(page.file, page.entry);
-      found[index] = lookedFrom(index, page.entry?.name.slice(-255) ?? page.file.name, reading);
-      if (thumb) thumbs.set(index, thumb);
+      const name = page.entry?.name.slice(-255) ?? page.file.name;
+      if (needsServer(name)) {
+        found[index] = leftToServer(index, name, mayBeSeveral(name, page.entry !== null) ? 'several' : 'one');
+      } else {
+        // A group without a cover shows its first page.
+        const { reading, thumb } = await previewer.look(page.file, page.entry, index === 0);
+        found[index] = lookedFrom(index, name, reading);
+        if (thumb) thumbs.set(index, thumb);
+      }
       // The first page and the first covers at once; the rest together.
       if (index === 0) tell();
       else timer ??= setTimeout(tell, TELL_MS);
@@ -77,9 +83,7 @@ export function lookThrough(files: readonly File[], zip: boolean) {
     const first = start();
     const [only] = files;
     const entries = zip && only ? await first.entries(only) : null;
-    // One of these may hold several pages, and no browser opens them.
-    const names = entries ? entries.map(({ name }) => name) : files.map(({ name }) => name);
-    if ((zip && !entries) || names.some(needsServer)) {
+    if (zip && !entries) {
       progress.value = { ...progress.value, state: 'not-readable' };
       return;
     }

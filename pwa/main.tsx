@@ -11,13 +11,8 @@ import { listenOutside } from './install.ts';
 import { applyLooks } from './looks.ts';
 import { createOffice } from './office.ts';
 import { go, route, startRouting } from './route.ts';
-import { BatchScreen } from './screens/batch/batch.tsx';
 import { BatchesScreen } from './screens/batches/batches.tsx';
 import { lazily } from './screens/lazily.tsx';
-import { NewBatchScreen } from './screens/new-batch/new-batch.tsx';
-import { PasswordScreen } from './screens/password/password.tsx';
-import { QueueScreen } from './screens/queue/queue.tsx';
-import { SettingsScreen } from './screens/settings/settings.tsx';
 import { Shell } from './screens/shell.tsx';
 import { SignInScreen } from './screens/sign-in/sign-in.tsx';
 import { closedWords, shellWords } from './screens/words.ts';
@@ -34,6 +29,12 @@ import { Empty, ScreenTitle } from './ui/parts.tsx';
 import { registerWorker } from './update.ts';
 import { chooseSenders } from './uploads/sender.ts';
 
+// The app opens on the list; the other screens come while somebody looks at it.
+const BatchScreen = lazily(async () => (await import('./screens/batch/batch.tsx')).BatchScreen, 'soon');
+const NewBatchScreen = lazily(async () => (await import('./screens/new-batch/new-batch.tsx')).NewBatchScreen, 'soon');
+const QueueScreen = lazily(async () => (await import('./screens/queue/queue.tsx')).QueueScreen, 'soon');
+const SettingsScreen = lazily(async () => (await import('./screens/settings/settings.tsx')).SettingsScreen, 'soon');
+const PasswordScreen = lazily(async () => (await import('./screens/password/password.tsx')).PasswordScreen);
 // Keys, tasks and users are the office's: a tablet at a centre never asks for them.
 const KeysScreen = lazily(async () => (await import('./screens/keys/keys.tsx')).KeysScreen);
 const KeyScreen = lazily(async () => (await import('./screens/keys/key.tsx')).KeyScreen);

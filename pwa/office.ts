@@ -7,12 +7,13 @@ import { signInWords } from './screens/sign-in/words.ts';
 import type { Session } from './session.ts';
 import { OFFICE, pullScope } from './sync/feed.ts';
 import { look, pullDevices } from './sync/office.ts';
+import { refusalText } from './ui/refusals.ts';
 
 type Trouble = string | null;
 
 export function wordsOf(answer: Refused | Unreachable): string {
   if (answer.kind === 'unreachable') return signInWords().needsNetwork;
-  return answer.detail;
+  return refusalText(answer.code, answer.detail);
 }
 
 export function createOffice({ api, session }: { api: Api; session: Session }) {

@@ -5,6 +5,7 @@ import type { Api } from './api.ts';
 import { onChange, type QueueDb, type Sender } from './db.ts';
 import type { Session } from './session.ts';
 import { createNap } from './sync/nap.ts';
+import { tellCancelled } from './uploads/cancelled.ts';
 import { type AskDeps, dueUploads } from './uploads/drain.ts';
 import { canHandOver, handedOver, handOver, type Load, prepare, renew, watchHandOvers } from './uploads/handover.ts';
 import { sendersOn } from './uploads/sender.ts';
@@ -171,6 +172,7 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
   /** `timed`: nothing has happened but the time. */
   async function look(wake: boolean, timed = false): Promise<void> {
     if (away) return;
+    if (wake || timed) await tellCancelled({ queue, api, session });
     const due = await dueUploads(queue, Date.now(), wake);
     if (due.length === 0) {
       loads = [];

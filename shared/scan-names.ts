@@ -6,5 +6,9 @@ const LITTER = /(^|\/)(__MACOSX\/|\._|\.DS_Store$|Thumbs\.db$)/;
 
 export const isScanName = (name: string): boolean => !name.endsWith('/') && !LITTER.test(name) && IMAGE.test(name);
 
-/** Several pages may be in one of these, and a browser cannot open them: only the server can tell. */
+/** Browsers cannot open these: what they are only the server can tell. */
 export const needsServer = (name: string): boolean => /\.(tiff?|pdf)$/i.test(name);
+
+/** One of these may be several pages of the batch. A TIFF in an archive is one, or fails by name. */
+export const mayBeSeveral = (name: string, archived: boolean): boolean =>
+  (archived ? /\.pdf$/i : /\.(tiff?|pdf)$/i).test(name);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Looked, previewOf, twinsOf } from './look-at.ts';
+import { type Looked, leftToServer, previewOf, twinsOf } from './look-at.ts';
 
 /** `1` cover of task 1, `?` a cover nobody can read, `s` sheet, `u` one upside down, `x` failed, `_` blank. */
 const looked = (line: string): Looked[] =>
@@ -38,6 +38,29 @@ test('[R3] a person’s word makes the groups that the server will make of it', 
   ]);
   expect(groups(new Map([[3, { what: 'task', task_id: '00000002' }]]))[1]).toEqual(['00000002', 2, 'ok']);
   expect(groups(new Map([[3, { what: 'join' }]]))).toEqual([['00000001', 4, 'ok']]);
+});
+
+test('[R3] a page that only the server can open is said to be that, and nothing is claimed of what follows it', () => {
+  const pages = looked('1ssss2s').map(
+    (page): Looked => (page.page_index === 3 ? { ...leftToServer(3, '3.pdf', 'several') } : page),
+  );
+  const { groups, odd, counted_until } = previewOf(pages, null, new Map(), new Map());
+  expect(
+    groups.map(({ task_id, sheets, failed_sheets, on_server, state }) => [
+      task_id,
+      sheets,
+      failed_sheets,
+      on_server,
+      state,
+    ]),
+  ).toEqual([
+    ['00000001', 2, 0, 0, 'ok'],
+    [null, 1, 0, 1, 'ask-server'],
+    ['00000002', 1, 0, 0, 'ok'],
+  ]);
+  expect(odd).toEqual([{ what: 'on-server', pages: [3] }]);
+  // Its pages move all that comes behind it.
+  expect(counted_until).toBe(3);
 });
 
 test('the same bytes twice are told by checksum and length', () => {

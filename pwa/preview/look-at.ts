@@ -13,7 +13,20 @@ export interface Looked {
   orientation: 0 | 90 | 180 | 270;
   /** why it cannot be read */
   reason: string | null;
+  /** only the server can open it, and finds one page in it or several */
+  on_server?: 'one' | 'several';
 }
+
+/** A page that this device does not open: it may be anything. */
+export const leftToServer = (page_index: number, name: string, on_server: 'one' | 'several'): Looked => ({
+  page_index,
+  name,
+  kind: null,
+  task_id: null,
+  orientation: 0,
+  reason: null,
+  on_server,
+});
 
 export const lookedFrom = (page_index: number, name: string, reading: Reading): Looked => {
   const base = { page_index, name, task_id: null, orientation: 0 as const, reason: null };
@@ -30,14 +43,23 @@ export const lookedFrom = (page_index: number, name: string, reading: Reading): 
   }
 };
 
-export type Oddity = 'unreadable' | 'turned' | 'blank' | 'duplicate' | 'before-cover' | 'cover-unread';
+export type Oddity = 'on-server' | 'unreadable' | 'turned' | 'blank' | 'duplicate' | 'before-cover' | 'cover-unread';
 export interface Odd {
   what: Oddity;
   pages: number[];
 }
 
+/** `ask-server`: it begins with a page that only the server can open, which may be its cover. */
+export interface PreviewGroup extends Omit<PageGroup, 'state'> {
+  state: PageGroup['state'] | 'ask-server';
+  /** pages that only the server can open; `sheets` does not count them */
+  on_server: number;
+}
+
 export interface Preview {
-  groups: PageGroup[];
+  groups: PreviewGroup[];
+  /** The server may count pages differently from here on: a person's word would not find its page. */
+  counted_until: number;
   odd: Odd[];
   covers: number;
   /** pages looked at so far */
@@ -55,7 +77,18 @@ export function previewOf(
   twins: ReadonlyMap<number, number>,
 ): Preview {
   const seen = pages.map(({ page_index, kind, task_id }) => ({ page_index, kind, cover_task: task_id }));
-  const groups = groupPages(seen, typedTask, settled);
+  const groups = groupPages(seen, typedTask, settled).map((group, i, all): PreviewGroup => {
+    const its = pages.slice(group.first_page, all[i + 1]?.first_page);
+    const on_server = its.filter((page) => page.on_server).length;
+    const asks = (group.state === 'maybe-cover' || group.state === 'no-cover') && its[0]?.on_server;
+    return {
+      ...group,
+      sheets: group.sheets - on_server,
+      failed_sheets: group.failed_sheets - on_server,
+      state: asks ? 'ask-server' : group.state,
+      on_server,
+    };
+  });
   const where = (test: (page: Looked) => boolean): number[] => pages.filter(test).map(({ page_index }) => page_index);
   const first = groups[0];
   const before = first?.state === 'no-cover' ? first : null;
@@ -69,13 +102,19 @@ export function previewOf(
       what: 'before-cover',
       pages: before ? where((page) => page.page_index < beforeEnd && page.kind !== 'blank') : [],
     },
-    { what: 'unreadable', pages: where((page) => page.kind === null || page.kind === 'damaged-sheet') },
+    {
+      what: 'unreadable',
+      pages: where((page) => !page.on_server && (page.kind === null || page.kind === 'damaged-sheet')),
+    },
+    { what: 'on-server', pages: where((page) => page.on_server !== undefined) },
     { what: 'turned', pages: where((page) => page.orientation !== 0) },
     { what: 'duplicate', pages: where((page) => twins.has(page.page_index)) },
     { what: 'blank', pages: where((page) => page.kind === 'blank') },
   ];
+  const several = pages.findIndex((page) => page.on_server === 'several');
   return {
     groups,
+    counted_until: several < 0 ? Number.POSITIVE_INFINITY : several,
     odd: all.filter((odd) => odd.pages.length > 0),
     covers: pages.filter(({ kind }) => kind === 'cover').length,
     looked: pages.length,

@@ -37,15 +37,15 @@ export interface PageLook {
   thumb: Blob | null;
 }
 
-/** `entry` null: the file is the page. What cannot be read is a reading with its reason, as on the server [P2]. */
-export async function lookAtPage(file: Blob, entry: BlobEntry | null): Promise<PageLook> {
+/** `entry` null: the file is the page. `wanted`: with a picture whatever it is. What cannot be read is a reading with its reason, as on the server [P2]. */
+export async function lookAtPage(file: Blob, entry: BlobEntry | null, wanted = false): Promise<PageLook> {
   let bitmap: ImageBitmap | null = null;
   try {
     const decoded = await decode(entry ? await readEntry(file, entry) : file);
     bitmap = decoded.bitmap;
     const reading = readPage(decoded.gray, BUILT_IN);
     const plain = reading.kind === 'sheet' && reading.orientation === 0;
-    return { reading, thumb: plain ? null : await thumbnail(bitmap) };
+    return { reading, thumb: plain && !wanted ? null : await thumbnail(bitmap) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return { reading: { kind: 'foreign', reason, looks_like: null, flags: [] }, thumb: null };

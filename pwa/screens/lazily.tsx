@@ -4,12 +4,27 @@ import { useEffect, useState } from 'preact/hooks';
 import { Empty } from '../ui/parts.tsx';
 import { closedWords } from './words.ts';
 
-export function lazily<P extends object>(load: () => Promise<ComponentType<P>>): ComponentType<P> {
+/** @param when `soon`: as soon as the page has nothing better to do, for what everybody opens */
+export function lazily<P extends object>(
+  load: () => Promise<ComponentType<P>>,
+  when: 'asked' | 'soon' = 'asked',
+): ComponentType<P> {
   let loaded: ComponentType<P> | null = null;
+  if (when === 'soon')
+    whenIdle(() => {
+      // Where it cannot be had now it is asked for again when somebody opens it.
+      load().then(
+        (screen) => {
+          loaded = screen;
+        },
+        () => {},
+      );
+    });
   return (props: P) => {
     const [state, setState] = useState<'coming' | 'here' | 'gone'>(loaded ? 'here' : 'coming');
     useEffect(() => {
-      if (loaded) return;
+      // It may have come between drawing and now.
+      if (loaded) return setState('here');
       load().then(
         (screen) => {
           loaded = screen;
@@ -29,4 +44,10 @@ export function lazily<P extends object>(load: () => Promise<ComponentType<P>>):
       </Empty>
     ) : null;
   };
+}
+
+/** Safari has no requestIdleCallback. */
+function whenIdle(work: () => void): void {
+  if ('requestIdleCallback' in globalThis) requestIdleCallback(work);
+  else setTimeout(work, 1_000);
 }

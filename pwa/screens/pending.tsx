@@ -5,6 +5,7 @@ import { useUser } from '../app.ts';
 import type { Edit } from '../db.ts';
 import { discard, isPending, sendAgain } from '../sync/outbox.ts';
 import { Banner, Confirm, Pill } from '../ui/parts.tsx';
+import { refusal } from '../ui/refusals.ts';
 import { pendingWords } from './pending-words.ts';
 
 export const refusalOf = (edits: readonly Edit[]) => edits.find(({ state }) => state.at === 'refused')?.state ?? null;
@@ -52,6 +53,7 @@ export const Pending = ({
   const [leaving, setLeaving] = useState(false);
   const refused = refusalOf(edits);
   if (!edits.some(isPending)) return null;
+  const said = refused?.at === 'refused' ? refusal(refused.code, refused.detail) : { words: '', beneath: null };
   const drop = (
     <button type="button" class="button quiet" onClick={() => setLeaving(true)}>
       {refused?.at === 'refused' && refused.code === 'CONFLICT' ? t.takeTheirs : t.discardMine}
@@ -73,8 +75,13 @@ export const Pending = ({
           }
         >
           <p>
-            <b>{refused.detail}</b> {adviceFor(refused.code)}
+            <b>{said.words}</b> {adviceFor(refused.code)}
           </p>
+          {said.beneath && (
+            <p class="quiet-line" dir="ltr">
+              {said.beneath}
+            </p>
+          )}
           {children}
         </Banner>
       ) : (

@@ -1,4 +1,5 @@
 // The frame around every screen: where one can go, how the sync stands, who is signed in, what is to be said.
+import './shell.css';
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { Me, Role } from '../../shared/protocol/auth.ts';
@@ -38,6 +39,7 @@ const PLACES: Place[] = [
   { screen: 'users', href: '/users', icon: 'users', word: 'users', keys: 'g u', for: mayKeepUsers },
   { screen: 'settings', href: '/settings', icon: 'settings', word: 'settings', keys: 'g s' },
 ];
+export const placesFor = (role: Role): Place[] => PLACES.filter((place) => place.for?.(role) ?? true);
 /** On the narrowest screens the bar has room for these; the others stand under "More". */
 const ALWAYS = 3;
 /** The list that a single thing's screen belongs to. */
@@ -73,7 +75,7 @@ export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
   const sum = sumUp(views);
   const here = LIST_OF[route.value.screen] ?? route.value.screen;
   const attention = sum.attention + refused.length;
-  const places = PLACES.filter((place) => place.for?.(me.role) ?? true);
+  const places = placesFor(me.role);
   const changes = (kind: 'key' | 'task') => edits.filter(({ change }) => change.kind === kind).length;
   const link = stored?.link?.key === 'link' ? stored.link : null;
   const waiting = sum.uploads + edits.length;

@@ -14,6 +14,7 @@ import { arabic } from './arabic.ts';
 import { bytes, duration, roughly } from './format.ts';
 import { speak } from './language.ts';
 import { partWords } from './part-words.ts';
+import { refusalWords } from './refusals.ts';
 
 afterEach(() => speak('en'));
 
@@ -24,6 +25,7 @@ const said = {
   newBatch: newWords,
   preview: previewWords,
   pending: pendingWords,
+  refusals: refusalWords,
   queue: queueWords,
   signIn: signInWords,
   tasks: taskWords,

@@ -13,6 +13,7 @@ import type { ClosedWords, SettingsWords, ShellWords } from '../screens/words.ts
 import type { Units } from './format.ts';
 import type { Forms, Translated } from './language.ts';
 import type { PartWords } from './part-words.ts';
+import type { RefusalWords } from './refusals.ts';
 
 /** The six forms of a counted noun: none, one, two, 3–10, 11–99, 100 and above. `of` is put around each of them. */
 const noun =
@@ -50,7 +51,7 @@ const parts: Translated<PartWords> = {
   processing: 'قيد القراءة',
   reprocessing: 'تُقرأ من جديد',
   completed: 'اكتملت',
-  completed_with_errors: 'انتهت وفشل بعضها',
+  completed_with_errors: 'انتهت وفيها مشكلات',
   failed: 'فشلت',
   paused: 'متوقفة مؤقتًا',
   cancelled: 'أُلغيت',
@@ -216,6 +217,36 @@ const signIn: Translated<SignInWords> = {
   tooShort: 'استخدم {n} أحرف على الأقل.',
   differ: 'كلمتا المرور الجديدتان مختلفتان.',
   needsNetwork: 'تعذر الوصول إلى الخادم. حاول مجددًا عند توفر الشبكة.',
+};
+
+const refusals: Translated<RefusalWords> = {
+  VALIDATION_FAILED: 'الطلب غير صحيح',
+  NOT_A_ZIP: 'الملف ليس ملف ZIP',
+  ZIP_WITHOUT_IMAGES: 'لا صور في ملف ZIP',
+  ZIP_REFUSED: 'لا يمكن قراءة ملف ZIP',
+  IMAGE_REFUSED: 'الملف ليس صورة',
+  CHUNK_HASH_MISMATCH: 'وصل الجزء مختلفًا عما أُرسل',
+  CHUNK_OUT_OF_RANGE: 'الجزء خارج الملف',
+  UNAUTHORIZED: 'سجّل الدخول أولًا',
+  REFRESH_REUSED: 'أُنهيت هذه الجلسة',
+  PASSWORD_CHANGE_REQUIRED: 'اختر كلمة مرورك أولًا',
+  SECOND_PERSON: 'يجب أن يؤكد ذلك شخص آخر',
+  FORBIDDEN: 'دورك لا يسمح بذلك',
+  NOT_FOUND: 'لا وجود لهذا',
+  UPLOAD_NOT_FOUND: 'لا وجود لهذا الإرسال',
+  CONFLICT: 'هذا لا يوافق الوضع الحالي',
+  CHUNK_CONFLICT: 'لدى الخادم بيانات أخرى موثّقة لهذا الجزء',
+  UPLOAD_INCOMPLETE: 'ما زالت أجزاء ناقصة',
+  UPLOAD_MISMATCH: 'بدأ هذا الإرسال بخصائص أخرى',
+  STALE_EPOCH: 'تولى مُرسِل آخر هذا الإرسال',
+  UPLOAD_GONE: 'حُذف هذا الإرسال',
+  UPLOAD_TOO_LARGE: 'الملف أكبر من المسموح',
+  CHUNK_BUSY: 'مُرسِل آخر يكتب هذا الجزء الآن',
+  TOO_MANY_REQUESTS: 'محاولات كثيرة جدًا',
+  INTERNAL: 'وقع خطأ في الخادم',
+  UNAVAILABLE: 'الخادم غير جاهز',
+  QUOTA_EXCEEDED: 'نفدت الحصة',
+  DISK_FULL: 'لا مساحة لدى الخادم لهذا الملف',
 };
 
 const pending: Translated<PendingWords> = {
@@ -567,6 +598,13 @@ const batchOne: Translated<BatchWords> = {
   againLater: 'ستُعاد المحاولة.',
   allPages: 'كل الصفحات',
   allSum: 'قُرئ {read} وفشل {failed} في {time}',
+  stageBegan: 'بدأت.',
+  stageDone: 'انتهت.',
+  stageAt: 'وصلت إلى {share}.',
+  sheetsAt: 'قُرئ {done} من {total}.',
+  endedWell: sheet((n) => `قُرئ كل شيء: ${n}.`),
+  endedFailed: 'فشل {failed} من {total}.',
+  endedHeld: 'قُرئ كل شيء، وبعض المجموعات ينتظر شخصًا.',
   chunksArrived: chunk((n) => `وصل {done} من ${n}`),
   bytesArriving: 'البيانات تصل',
   readAlready: sheet((n) => `{arrived}؛ وقُرئ: ${n}.`),
@@ -718,6 +756,10 @@ const preview: Translated<PreviewWords> = {
   beforeCover: 'قبل الغلاف الأول',
   coverUnread: 'الغلاف غير مقروء',
   maybeCover: 'خلف صفحة لا تُقرأ',
+  askServer: 'خلف صفحة لا يفتحها إلا الخادم',
+  onServer: thing((n) => `للخادم: ${n}`),
+  onServerOnly: thing((n) => `ملفات TIFF أو PDF لا يفتحها إلا الخادم، ويظهر ما فيها بعد إرسالها: ${n}`),
+  change: 'تغيير',
   setAside: 'وُضعت جانبًا',
   from: 'من الصفحة {n}',
   giveTask: 'رقم مهمة المجموعة من الصفحة {n}',
@@ -758,6 +800,13 @@ const queue: Translated<QueueWords> = {
   queued: 'أُضيفت {when}',
   tryAgain: 'حاول مجددًا',
   sendNow: 'أرسل الآن',
+  pause: 'إيقاف مؤقت',
+  pauseNamed: 'أوقف {name} مؤقتًا',
+  resume: 'متابعة',
+  resumeNamed: 'تابع إرسال {name}',
+  paused: 'متوقفة مؤقتًا',
+  pausedWords: 'أوقفتها مؤقتًا. ما أُرسل منها محفوظ لدى الخادم، وعند المتابعة يُرسل الباقي.',
+  removeServer: 'وما وصل منها إلى الخادم يُحذف هناك أيضًا.',
   openBatch: 'افتح الدفعة',
   clear: 'مسح',
   remove: 'إزالة',
@@ -815,6 +864,7 @@ export const arabic = {
   settings,
   signIn,
   pending,
+  refusals,
   keys,
   tasks,
   users,

@@ -1,4 +1,5 @@
 // Past runs side by side: height is how long one took, colour what became of it. The words say the same in sum.
+import './bars.css';
 import type { Tone } from './words.ts';
 
 export interface Bar {

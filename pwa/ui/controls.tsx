@@ -1,4 +1,5 @@
 // Things to choose and type with, and things that float: props in, callbacks out.
+import './controls.css';
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { Icon } from './icons.tsx';

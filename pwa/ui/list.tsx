@@ -1,5 +1,6 @@
 // A list of things to search, narrow, sort and leaf through, 50 a page: batches, keys, tasks and users are all shown by
 // this one. What it is narrowed to is remembered while the app is open.
+import './list.css';
 import { type ComponentChildren, Fragment, type VNode } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { Segmented } from './controls.tsx';

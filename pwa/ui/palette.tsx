@@ -1,4 +1,5 @@
 // The command palette: type a few letters of where to go or what to do; arrows choose, Enter does it.
+import './palette.css';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { KeyHint } from './controls.tsx';
 import { Icon } from './icons.tsx';

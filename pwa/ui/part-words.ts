@@ -8,7 +8,7 @@ export const partWords = define('parts', {
   processing: 'Reading',
   reprocessing: 'Reading again',
   completed: 'Completed',
-  completed_with_errors: 'Done, some failed',
+  completed_with_errors: 'Done, with problems',
   failed: 'Failed',
   paused: 'Paused',
   cancelled: 'Cancelled',

@@ -1,4 +1,5 @@
 // A long list of which only what is in view is drawn. Rows are of one height; some may be opened and are taller.
+import './window.css';
 import type { ComponentChildren, RefObject } from 'preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 

@@ -8,8 +8,19 @@ import { SMALLEST_CHUNK } from '../../shared/protocol/upload.ts';
 import { createApi } from '../api.ts';
 import { closeChannel, openQueue, type QueueDb } from '../db.ts';
 import { createSession } from '../session.ts';
+import { tellCancelled } from './cancelled.ts';
 import { type DrainDeps, type DrainEnd, drain } from './drain.ts';
-import { chunksFor, enqueue, getUpload, type NewUpload, putChunk, remove, setStep, setWait } from './queue.ts';
+import {
+  chunksFor,
+  enqueue,
+  getUpload,
+  type NewUpload,
+  putChunk,
+  remove,
+  setPaused,
+  setStep,
+  setWait,
+} from './queue.ts';
 import { stage } from './stage.ts';
 
 const CHUNK = SMALLEST_CHUNK;
@@ -251,6 +262,55 @@ test('[U6] a queued file arrives byte for byte, is sealed, and its bytes leave t
   expect((await stepOf(upload.id))?.at).toBe('sent');
   expect(await stored(upload.id)).toBe(0);
   expect((await chunksFor(queue, upload.id)).every((chunk) => chunk.state === 'sent')).toBe(true);
+});
+
+test('an upload that is paused in the middle stops before its next part, the others go on, and it ends when it is resumed', async () => {
+  const first = await queued(4 * CHUNK);
+  const second = await queued(CHUNK);
+  let parts = 0;
+  const pausing: DrainDeps['direct'] = async (id) => {
+    if (id === first.upload.id && ++parts === 3) await setPaused(queue, id, true);
+    return 'go';
+  };
+  expect(await run(3600, true, pausing)).toBe('waiting');
+  expect((await stepOf(first.upload.id))?.at).toBe('queued');
+  expect((await stepOf(second.upload.id))?.at).toBe('sent');
+  const left = await stored(first.upload.id);
+  expect(left).toBeGreaterThan(0);
+  office.asked = [];
+  expect(await run()).toBe('empty');
+  expect(office.asked).toEqual([]);
+  expect(await stored(first.upload.id)).toBe(left);
+  await setPaused(queue, first.upload.id, false);
+  expect(await run()).toBe('empty');
+  expect(office.bytesOf(first.upload.id).equals(first.file)).toBe(true);
+});
+
+test('the server hears of an upload that was removed half sent, once it can be reached and its owner is signed in', async () => {
+  const { upload } = await queued(2 * CHUNK);
+  office.fault = onChunk(() => 'cut-before');
+  await run();
+  await remove(queue, upload.id);
+  const tell = (): Promise<void> => {
+    const api = createApi({ fetch: office.fetch });
+    return tellCancelled({
+      queue,
+      api,
+      session: createSession({ queue, api, exclusively: (_, work) => work(), now: () => clock }),
+    });
+  };
+  office.fault = () => 'cut-before';
+  await tell();
+  office.fault = (_, method) => (method === 'DELETE' ? new Response(null, { status: 204 }) : null);
+  office.user = 'u2';
+  await tell();
+  expect(office.asked.filter((line) => line.startsWith('DELETE'))).toEqual([]);
+  office.user = 'u1';
+  await tell();
+  await tell();
+  expect(office.asked.filter((line) => line.startsWith('DELETE'))).toEqual([
+    `DELETE /api/batches/uploads/up-${upload.id}`,
+  ]);
 });
 
 test('[U2] a chunk whose answer is lost stays on the device until the server is asked again', async () => {

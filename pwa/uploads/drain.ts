@@ -68,8 +68,9 @@ type Anew = { kind: 'reopen' } | { kind: 'look-again' };
 const waitOf = ({ step }: Upload): Wait | null =>
   step.at === 'waiting' ? step : step.at === 'passing' ? step.wait : null;
 
-/** Steps that a drain takes up. What is staging, incomplete, parked or sent waits for somebody else. */
-const sendable = ({ step }: Upload): boolean => step.at === 'queued' || step.at === 'waiting' || step.at === 'passing';
+/** Steps that a drain takes up. What is staging, incomplete, parked, sent or paused waits for somebody else. */
+const sendable = ({ step, paused }: Upload): boolean =>
+  !paused && (step.at === 'queued' || step.at === 'waiting' || step.at === 'passing');
 
 const isDue = (upload: Upload, now: number, wake: boolean): boolean => {
   const wait = waitOf(upload);
@@ -220,7 +221,7 @@ async function lookAndSend(deps: DrainDeps, upload: Upload, known: ServerSide): 
     return { kind: 'set-aside' };
   }
   if (here.length === 0 && order.length > 0) return { kind: 'left' };
-  const way = here.length > 0 ? await deps.direct?.(upload.id) : 'go';
+  const way = here.length > 0 ? await wayOf(deps, upload.id) : 'go';
   if (way === 'stop') return outOfTime;
   if (way === 'next') return { kind: 'left' };
   const server = { ...known, epoch: Math.max(known.epoch, look.value.epoch) + EPOCHS_A_SENDER };
@@ -233,6 +234,12 @@ async function lookAndSend(deps: DrainDeps, upload: Upload, known: ServerSide): 
   );
   if (outcome.kind !== 'verified') return outcome;
   return here.length < order.length ? { kind: 'left' } : seal(deps, upload, server);
+}
+
+/** Asked before each part. What a person has paused meanwhile is passed over like what somebody else sends. */
+async function wayOf({ queue, direct }: DrainDeps, id: string): Promise<'go' | 'next' | 'stop'> {
+  if ((await getUpload(queue, id))?.paused) return 'next';
+  return (await direct?.(id)) ?? 'go';
 }
 
 /** Sends chunks, as many at a time as the line rewards. The first that does not arrive ends it, after the parts under way. */
@@ -285,7 +292,7 @@ async function sendChunk(
   let failures = 0;
   while (!signal.aborted && deps.now() < deps.deadline) {
     if (over()) return { kind: 'left' };
-    const way = await deps.direct?.(upload.id);
+    const way = await wayOf(deps, upload.id);
     if (way === 'stop') return outOfTime;
     if (way === 'next') return { kind: 'left' };
     // Read before it is sent: bytes that IndexedDB lists but cannot give back would look like a dead network in `fetch`.

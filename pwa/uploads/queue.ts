@@ -113,6 +113,9 @@ async function change(queue: QueueDb, id: string, edit: (upload: Upload) => Uplo
 export const setStep = (queue: QueueDb, id: string, step: Step): Promise<void> =>
   change(queue, id, (upload) => ({ ...upload, step }));
 
+export const setPaused = (queue: QueueDb, id: string, paused: boolean): Promise<void> =>
+  change(queue, id, (upload) => ({ ...upload, paused }));
+
 /** Notes why nothing is sent for now; null: it is being sent again. What was sent or parked meanwhile stays so. */
 export const setWait = (queue: QueueDb, id: string, wait: Wait | null): Promise<void> =>
   change(queue, id, (upload) => {
@@ -183,12 +186,20 @@ export async function lose(
   );
 }
 
-/** A person removes an upload, sent or not. The only way that unsent bytes are given up. */
+/** A person removes an upload, sent or not. The only way that unsent bytes are given up. The server hears of it when it
+ *  can be reached (cancelled.ts). */
 export async function remove(queue: QueueDb, id: string): Promise<void> {
   await write(
     queue,
-    ['uploads', 'chunks', 'bytes'],
+    ['uploads', 'chunks', 'bytes', 'device'],
     async (tx) => {
+      const upload = await tx.objectStore('uploads').get(id);
+      if (upload?.server && upload.step.at !== 'sent') {
+        const known = await tx.objectStore('device').get('cancelled');
+        const before = known?.key === 'cancelled' ? known.uploads : [];
+        const one = { upload_id: upload.server.upload_id, user_id: upload.owner.user_id };
+        await tx.objectStore('device').put({ key: 'cancelled', uploads: [...before, one] });
+      }
       await tx.objectStore('uploads').delete(id);
       await tx.objectStore('chunks').delete(chunksOf(id));
       await tx.objectStore('bytes').delete(chunksOf(id));

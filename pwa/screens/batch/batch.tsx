@@ -1,4 +1,5 @@
 // One batch: reads detail, snapshot, log, groups and sheets as stored; says that somebody wants it, so that it is kept.
+import './batch.css';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Me } from '../../../shared/protocol/auth.ts';
 import type { BatchDetail, GroupRow } from '../../../shared/protocol/batch.ts';

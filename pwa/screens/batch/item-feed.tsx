@@ -1,5 +1,6 @@
 // Sheets as they are read, newest last. Scrolls along until somebody scrolls back; then new ones wait behind a button,
 // so that nothing moves under the pointer.
+import './item-feed.css';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { IconButton, Switch } from '../../ui/controls.tsx';
 import { count, duration } from '../../ui/format.ts';

@@ -1,6 +1,8 @@
 // From stored events to the lines of the activity log. Pure. Sheets that went well are the progress, not the log.
+import type { LoggedEvent } from '../../../shared/protocol/stream.ts';
 import type { StoredEvent } from '../../db.ts';
-import { duration } from '../../ui/format.ts';
+import { duration, share } from '../../ui/format.ts';
+import { language } from '../../ui/language.ts';
 import { stageWord } from './story.ts';
 import { batchWords } from './words.ts';
 
@@ -14,12 +16,39 @@ export interface LogLine {
   words: string;
 }
 
+type Told = Extract<LoggedEvent, { type: 'progress' | 'complete' | 'error' }>;
+
+/**
+ * The server's messages are English. In another language what the event's numbers say is said from them; what moved
+ * neither stage nor percentage tells something else (who paused it, why it waits), and is shown as it came.
+ *
+ * @param stood the one before
+ */
+function wordsOf(event: Told, stood: Told['data'] | null): string {
+  if (event.type === 'error') return event.data.error_details;
+  const { message, stage, progress_percentage: percentage, sheets_processed, sheets_total } = event.data;
+  if (language.get() === 'en') return message;
+  const t = batchWords();
+  if (event.type === 'complete') {
+    const { total_sheets, failed_sheets, status } = event.data;
+    if (failed_sheets > 0) return t.endedFailed({ failed: failed_sheets, total: total_sheets });
+    return status === 'completed' ? t.endedWell(total_sheets) : t.endedHeld;
+  }
+  if (stood?.stage === stage && stood.progress_percentage === percentage) return message;
+  if (percentage >= 100) return t.stageDone;
+  if (percentage <= 0) return t.stageBegan;
+  return stage === 'processing_sheets'
+    ? t.sheetsAt({ done: sheets_processed, total: sheets_total })
+    : t.stageAt({ share: share(percentage / 100) });
+}
+
 /** Newest first. A failed item carries no time of its own: it stands at the time of what was told before it. */
 export function logLines(events: readonly StoredEvent[], startedAt: string): LogLine[] {
   const t = batchWords();
   const lines: LogLine[] = [];
   let at = startedAt;
   let elapsed_ms = 0;
+  let stood: Told['data'] | null = null;
   for (const { seq, event } of events) {
     switch (event.type) {
       case 'progress':
@@ -33,8 +62,9 @@ export function logLines(events: readonly StoredEvent[], startedAt: string): Log
           elapsed_ms,
           tone: event.type === 'error' ? 'bad' : event.type === 'complete' ? 'ok' : 'plain',
           title: stageWord(event.data.stage),
-          words: event.type === 'error' ? event.data.error_details : event.data.message,
+          words: wordsOf(event, stood),
         });
+        stood = event.data;
         break;
       case 'item.completed':
         at = event.data.completed_at;

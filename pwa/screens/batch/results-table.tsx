@@ -1,4 +1,5 @@
 // The sheets of a batch and what they scored, a page at a time: failed ones first, then doubtful ones.
+import './results-table.css';
 import { useMemo } from 'preact/hooks';
 import type { SheetRow, Unscored } from '../../../shared/protocol/batch.ts';
 import { count } from '../../ui/format.ts';

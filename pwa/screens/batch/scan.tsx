@@ -1,5 +1,6 @@
 // The scan behind a sheet: small in a row, large beside it. Fetched when it comes into view; never kept in the store,
 // and never mirrored: paper reads the same way in every language.
+import './scan.css';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { useApp } from '../../app.ts';
 import { Spinner } from '../../ui/controls.tsx';

@@ -78,6 +78,13 @@ export const batchWords = define('batch', {
   pageNamed: fill('Page {n}'),
   againLater: 'It will be tried again.',
   allPages: 'All pages',
+  stageBegan: 'Begun.',
+  stageDone: 'Done.',
+  stageAt: fill('At {share}.'),
+  sheetsAt: fill('{done} of {total} read.'),
+  endedWell: plural({ one: 'All {n} sheet was read.', other: 'All {n} sheets were read.' }),
+  endedFailed: fill('{failed} of {total} failed.'),
+  endedHeld: 'All were read; some groups wait for a person.',
   allSum: fill('{read} read, {failed} failed in {time}'),
   chunksArrived: plural({
     one: '{done} of {n} chunk has arrived',

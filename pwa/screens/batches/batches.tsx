@@ -1,4 +1,5 @@
 // The list of batches: reads the stored rows and when they were true; opens one.
+import './batches.css';
 import { useMemo, useState } from 'preact/hooks';
 import type { Me } from '../../../shared/protocol/auth.ts';
 import type { BatchRow } from '../../../shared/protocol/batch.ts';

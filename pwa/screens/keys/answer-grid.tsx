@@ -1,4 +1,5 @@
 // The grid of a key: questions down, booklets across, in blocks as on the sheet. Enter and the arrows move in a column.
+import './keys.css';
 import { useState } from 'preact/hooks';
 import type { KeyContent } from '../../../shared/protocol/key.ts';
 import { blocksOf, bookletsOf, questionCount, setCell, shown } from './grid.ts';

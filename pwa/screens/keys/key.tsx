@@ -1,5 +1,6 @@
 // One answer key: typed or pasted, checked while it is typed, kept as a draft, and published by somebody else. Reads the
 // stored key under what was changed here; saving writes an edit to the outbox.
+import './keys.css';
 import { useEffect, useState } from 'preact/hooks';
 import type { Me } from '../../../shared/protocol/auth.ts';
 import type { KeyContent, KeyProblem } from '../../../shared/protocol/key.ts';

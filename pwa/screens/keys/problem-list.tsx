@@ -1,4 +1,5 @@
 // What is wrong with a key, a line each: errors keep it from being published, warnings do not.
+import './keys.css';
 import type { KeyProblem } from '../../../shared/protocol/key.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { keyWords } from './words.ts';

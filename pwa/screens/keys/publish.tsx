@@ -1,4 +1,5 @@
 // From draft to published: what it would change, asked of the server and shown as it was answered, then the second person.
+import './keys.css';
 import { useState } from 'preact/hooks';
 import type { Me } from '../../../shared/protocol/auth.ts';
 import type { KeyAnswer, KeyImpact, KeyProblem } from '../../../shared/protocol/key.ts';

@@ -1,4 +1,5 @@
 // New batches: strategy, files, task id; nothing is queued before all of it is right. Works without a network.
+import './new-batch.css';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Me } from '../../../shared/protocol/auth.ts';
 import { CHUNK_SIZE, chunkCount, type PageCorrection } from '../../../shared/protocol/upload.ts';

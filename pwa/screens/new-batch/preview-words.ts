@@ -20,6 +20,9 @@ export const previewWords = define('preview', {
   coverUnread: 'Cover not readable',
   maybeCover: 'Behind a page that cannot be read',
   setAside: 'Set aside',
+  askServer: 'Behind a page that only the server can open',
+  onServer: plural({ one: '{n} for the server', other: '{n} for the server' }),
+  change: 'Change',
   from: fill('from page {n}'),
   giveTask: fill('Task id of the group from page {n}'),
   set: 'Set',
@@ -29,6 +32,10 @@ export const previewWords = define('preview', {
   corrected: 'corrected by you',
   more: plural({ one: '{n} more group', other: '{n} more groups' }),
   unreadable: plural({ one: '{n} page cannot be read', other: '{n} pages cannot be read' }),
+  onServerOnly: plural({
+    one: '{n} TIFF or PDF file can only be opened by the server; what is in it shows once it was sent',
+    other: '{n} TIFF or PDF files can only be opened by the server; what is in them shows once they were sent',
+  }),
   turned: plural({
     one: '{n} page is upside down or sideways; it is read all the same',
     other: '{n} pages are upside down or sideways; they are read all the same',

@@ -1,5 +1,6 @@
 // What a batch holds, as far as this device has looked: its groups, what is odd, and a person's word where the pages do
 // not tell. What was said travels with the upload.
+import './preview.css';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Settled } from '../../../shared/grouping.ts';
 import type { PageCorrection } from '../../../shared/protocol/upload.ts';
@@ -97,6 +98,7 @@ export const PreviewPanel = ({ files, zip, typedTask, onGrouping }: PreviewProps
                       <p class="quiet-line">
                         {t.sheets(group.sheets)} · {t.from({ n: group.first_page + 1 })}
                         {group.failed_sheets > 0 && ` · ${t.failed(group.failed_sheets)}`}
+                        {group.on_server > 0 && ` · ${t.onServer(group.on_server)}`}
                       </p>
                       {group.state !== 'ok' && (
                         <Pill tone="doubt" icon="alert">
@@ -106,17 +108,20 @@ export const PreviewPanel = ({ files, zip, typedTask, onGrouping }: PreviewProps
                               'unreadable-cover': t.coverUnread,
                               'maybe-cover': t.maybeCover,
                               'set-aside': t.setAside,
+                              'ask-server': t.askServer,
                             }[group.state]
                           }
                         </Pill>
                       )}
-                      <Word
-                        page={group.first_page}
-                        said={settled.get(group.first_page)}
-                        first={group === preview.groups[0]}
-                        open={group.state !== 'ok'}
-                        onSay={say}
-                      />
+                      {group.first_page < preview.counted_until && (
+                        <Word
+                          page={group.first_page}
+                          said={settled.get(group.first_page)}
+                          first={group === preview.groups[0]}
+                          open={group.state !== 'ok' && group.state !== 'ask-server'}
+                          onSay={say}
+                        />
+                      )}
                     </div>
                   </li>
                 ))}
@@ -162,6 +167,7 @@ const Word = ({
     <details class="preview-say" open={open}>
       <summary>
         <Icon name="draft" />
+        <span aria-hidden="true">{t.change}</span>
         <span class="off-screen">{t.giveTask({ n: page + 1 })}</span>
       </summary>
       <div class="preview-word">
@@ -228,6 +234,7 @@ const Joined = ({
 const ODD = {
   'cover-unread': 'unread',
   'before-cover': 'before',
+  'on-server': 'onServerOnly',
   unreadable: 'unreadable',
   turned: 'turned',
   duplicate: 'duplicate',

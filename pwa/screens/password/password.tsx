@@ -1,9 +1,11 @@
 // Choosing one's own password: because somebody else made the account, or because one wants another.
+import '../sign-in/sign-in.css';
 import { useState } from 'preact/hooks';
 import { useApp } from '../../app.ts';
 import { TextField } from '../../ui/controls.tsx';
 import { Logo } from '../../ui/icons.tsx';
 import { ScreenTitle } from '../../ui/parts.tsx';
+import { refusalText } from '../../ui/refusals.ts';
 import { signInWords } from '../sign-in/words.ts';
 
 /** The server's own rule; it looks at more than the length. */
@@ -49,7 +51,7 @@ export const PasswordScreen = ({
       const [error] = answer.errors;
       if (error?.field === 'new_password') complain('next', error.message);
       else if (error?.field === 'current_password') complain('current', error.message);
-      else setTrouble(error?.message ?? answer.detail);
+      else setTrouble(refusalText(answer.code, error?.message ?? answer.detail));
     }
   };
   return (

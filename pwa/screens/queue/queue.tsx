@@ -1,4 +1,5 @@
 // The upload queue: reads uploads, chunks and the sender's lease; calls pick again, try again, remove.
+import './queue.css';
 import { useRef, useState } from 'preact/hooks';
 import { useApp } from '../../app.ts';
 import type { Sender } from '../../db.ts';
@@ -118,6 +119,28 @@ const UploadCard = ({ view, now }: { view: UploadView; now: number }) => {
       <p class="upload-sentence">{view.sentence}</p>
       <div class="upload-actions">
         {view.needs_file && <PickAgain view={view} />}
+        {upload.paused && !sent && (
+          <button
+            type="button"
+            class="button primary"
+            aria-label={t.resumeNamed({ name: upload.name })}
+            onClick={() => commands.resumeUpload(upload.id)}
+          >
+            <Icon name="play" />
+            {t.resume}
+          </button>
+        )}
+        {view.can_pause && (
+          <button
+            type="button"
+            class="button"
+            aria-label={t.pauseNamed({ name: upload.name })}
+            onClick={() => commands.pauseUpload(upload.id)}
+          >
+            <Icon name="paused" />
+            {t.pause}
+          </button>
+        )}
         {view.can_retry && !view.sending && (
           <button type="button" class="button" onClick={() => commands.tryAgain(upload.id)}>
             {upload.step.at === 'parked' ? t.tryAgain : t.sendNow}
@@ -152,6 +175,7 @@ const UploadCard = ({ view, now }: { view: UploadView; now: number }) => {
               ? t.removeWords({ size: bytes(view.only_here_bytes), name: upload.name })
               : t.removeNothing({ name: upload.name })}
           </p>
+          {upload.server && <p>{t.removeServer}</p>}
         </Confirm>
       )}
     </li>

@@ -32,6 +32,16 @@ test('[U1] while it is copied only what is stored is called safe', () => {
   expect(view.word).not.toContain('Safe');
 });
 
+test('what is paused says so while it would be sent, and nothing else of it is hidden', () => {
+  const paused = { ...upload({ at: 'queued' }), paused: true };
+  const lease = { key: 'sender' as const, by: 'page' as const, upload: 'a', beat: 0, flying: 0, rate: null };
+  const view = viewUpload(paused, [chunk(0, 'sent'), chunk(1, 'staged')], lease, 0);
+  expect(view).toMatchObject({ word: 'Paused', sent: 1, safe: 2, sending: false, can_pause: false });
+  expect(viewUpload({ ...paused, paused: false }, [], null, 0).can_pause).toBe(true);
+  // Copying goes on: the more is safe here, the better.
+  expect(viewUpload({ ...upload({ at: 'staging' }), paused: true }, [], null, 0).word).toBe('Copying');
+});
+
 test('when the copying broke off, the file is asked for by name', () => {
   const view = viewUpload(upload({ at: 'incomplete', why: 'interrupted' }), [chunk(0, 'staged')], null, 0);
   expect(view.needs_file).toBe(true);

@@ -1,6 +1,7 @@
 // What to say about an upload, from what is stored of it. Pure.
 import type { Chunk, DeviceRow, Upload } from '../../db.ts';
 import { bytes, roughly } from '../../ui/format.ts';
+import { beneath, refusal } from '../../ui/refusals.ts';
 import type { IconName, Tone } from '../../ui/words.ts';
 import { totalChunks } from '../../uploads/queue.ts';
 import { LEASE_STALE_MS } from '../../uploads/sender.ts';
@@ -30,6 +31,8 @@ export interface UploadView {
   /** the same file must be picked again */
   needs_file: boolean;
   can_retry: boolean;
+  /** it goes by itself, and a person may hold it back */
+  can_pause: boolean;
 }
 
 const INCOMPLETE = {
@@ -76,7 +79,26 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
     sending: false,
     needs_file: false,
     can_retry: false,
+    can_pause: false,
   };
+  const { step } = upload;
+  const goes = step.at === 'queued' || step.at === 'waiting' || step.at === 'passing';
+  if (upload.paused && goes)
+    return {
+      ...base,
+      tone: 'wait',
+      icon: 'paused',
+      word: t.paused,
+      sentence: `${t.pausedWords}${step.at === 'passing' ? ` ${passes(base)}` : ''}`,
+    };
+  return { ...viewGoing(base, upload, inHand), can_pause: goes };
+}
+
+type Base = Omit<UploadView, 'tone' | 'icon' | 'word' | 'sentence'>;
+
+function viewGoing(base: Base, upload: Upload, inHand: Lease): UploadView {
+  const t = queueWords();
+  const { total, sent, sent_bytes, safe_bytes } = base;
   const { step } = upload;
   if (inHand && (step.at === 'queued' || step.at === 'waiting' || step.at === 'passing')) {
     const passing = step.at === 'passing' ? ` ${passes(base)}` : '';
@@ -145,7 +167,7 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
         tone: 'bad',
         icon: 'alert',
         word: t.needsAttention,
-        sentence: (sent < total ? t.refusedStays : t.refused)({ why: asSentence(step.detail) }),
+        sentence: refusedWords(sent < total ? t.refusedStays : t.refused, step),
         can_retry: !FINAL.has(step.code),
       };
     case 'sent':
@@ -178,6 +200,11 @@ const FINAL = new Set([
   'IMAGE_REFUSED',
   'UPLOAD_TOO_LARGE',
 ]);
+
+function refusedWords(say: (values: { why: string }) => string, step: { code: string; detail: string }): string {
+  const said = refusal(step.code, step.detail);
+  return `${say({ why: asSentence(said.words) })}${beneath(said.beneath)}`;
+}
 
 const asSentence = (words: string): string => `${words.replace(/\.+$/, '')}.`;
 

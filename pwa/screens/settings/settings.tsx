@@ -1,5 +1,6 @@
 // Settings of this person on this device: account, language and look, what is stored here and how to free it, and what
 // helps whoever is asked for help.
+import './settings.css';
 import { useEffect, useState } from 'preact/hooks';
 import type { Me } from '../../../shared/protocol/auth.ts';
 import { useApp, useUser } from '../../app.ts';
@@ -12,6 +13,7 @@ import { bytes } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Banner, Confirm, ScreenTitle } from '../../ui/parts.tsx';
 import { LanguageChoice } from '../language-choice.tsx';
+import { placesFor } from '../shell.tsx';
 import { roleWords } from '../users/roles.ts';
 import { settingsWords, shellWords } from '../words.ts';
 import { diagnose, purge, storedHere } from './stored.ts';
@@ -63,7 +65,7 @@ export const SettingsScreen = ({ me, onPassword }: { me: Me; onPassword: () => v
       </section>
       <Storage />
       <Installing />
-      <Shortcuts />
+      <Shortcuts me={me} />
     </>
   );
 };
@@ -203,13 +205,11 @@ const Installing = () => {
   );
 };
 
-const Shortcuts = () => {
+const Shortcuts = ({ me }: { me: Me }) => {
   const t = shellWords();
   const rows: [string, string][] = [
     ['Ctrl K', t.search],
-    ['g b', t.goTo({ place: t.batches })],
-    ['g n', t.goTo({ place: t.newBatch })],
-    ['g q', t.goTo({ place: t.queue })],
+    ...placesFor(me.role).map(({ keys, word }): [string, string] => [keys, t.goTo({ place: t[word] })]),
     ['j k', t.moveRows],
     ['Enter', t.openRow],
     ['/', t.findHere],

@@ -1,9 +1,11 @@
 // Signing in: the one thing that needs the network. Reads who is remembered; calls the session.
+import './sign-in.css';
 import { useState } from 'preact/hooks';
 import { useApp } from '../../app.ts';
 import { useLive } from '../../store.ts';
 import { Logo } from '../../ui/icons.tsx';
 import { Banner, ScreenTitle } from '../../ui/parts.tsx';
+import { refusalText } from '../../ui/refusals.ts';
 import { LanguageChoice } from '../language-choice.tsx';
 import { signInWords } from './words.ts';
 
@@ -28,7 +30,8 @@ export const SignInScreen = ({ again, onCancel }: { again: string | null; onCanc
     const answer = await session.signIn(username, password);
     setBusy(false);
     if (answer.kind === 'unreachable') setProblem(t.unreachable);
-    else if (answer.kind === 'refused') setProblem(answer.status === 401 ? t.wrong : answer.detail);
+    else if (answer.kind === 'refused')
+      setProblem(answer.status === 401 ? t.wrong : refusalText(answer.code, answer.detail));
     else {
       nudge();
       onCancel?.();

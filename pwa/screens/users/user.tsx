@@ -1,5 +1,6 @@
 // One user, made or changed by an admin: role, centres, whether they may sign in, and where they are signed in. Only the
 // server can do any of it; what it answers is stored, and shown from there.
+import './user.css';
 import { useState } from 'preact/hooks';
 import { type Me, ROLES, type Role } from '../../../shared/protocol/auth.ts';
 import { passwordProblem } from '../../../shared/protocol/password.ts';
