@@ -25,7 +25,9 @@ export function residualOf(pages: Iterable<{ line: SheetLine; ruled: ReadonlyMap
     sum.left += waiting.size;
     if (decided(ruled, 'void') === 'true') continue;
     const labels = new Set(notes.map(({ label }) => label));
-    sum.fields += unpackValues(line[12], line[11]).filter((value) => value !== null).length;
+    // Mostly a sheet has all of its questions, and a batch has thousands of sheets.
+    const whole = !line[12].includes('|');
+    sum.fields += whole ? line[11] : unpackValues(line[12], line[11]).filter((value) => value !== null).length;
     if (line[9] !== null || labels.has('roll')) sum.fields++;
     if (line[10] !== null || labels.has('variant')) sum.fields++;
     let unasked = line[14];
@@ -46,4 +48,4 @@ const ROUNDING = 1e-9;
 
 /** Of so many fields: wrong ones to be expected at most, rounded up. */
 export const wrongIn = (wrong: number, fields: number, of = 10_000): number =>
-  fields === 0 ? 0 : Math.ceil((wrong / fields) * of - ROUNDING);
+  fields === 0 ? 0 : Math.max(0, Math.ceil((wrong / fields) * of - ROUNDING));
