@@ -1,4 +1,5 @@
 // The app in Arabic. The compiler says what is missing; arabic.test.ts that no form of a number and no name is.
+import type { MediaWords } from '../media/words.ts';
 import type { BatchWords } from '../screens/batch/words.ts';
 import type { ListWords } from '../screens/batches/words.ts';
 import type { KeyWords } from '../screens/keys/words.ts';
@@ -612,8 +613,6 @@ const batchOne: Translated<BatchWords> = {
   look: 'انظر إلى الصفحة {n}',
   sheetTitle: 'صفحة {n}',
   imageAlt: 'صورة الصفحة {n}',
-  imageOffline: 'الصورة على الخادم. تظهر هنا عندما يمكن الوصول إليه.',
-  loading: 'جارٍ التحميل …',
   pause: 'إيقاف مؤقت',
   resume: 'متابعة',
   cancel: 'ألغِ الدفعة',
@@ -807,7 +806,14 @@ const queue: Translated<QueueWords> = {
   oneFile: '«{name}»',
 };
 
+const media: Translated<MediaWords> = {
+  loading: 'يُحمَّل …',
+  away: 'ليست محفوظة على هذا الجهاز. تظهر هنا عندما يمكن الوصول إلى الخادم.',
+  none: 'لا توجد صورة: {why}.',
+};
+
 export const arabic = {
+  media,
   parts,
   units,
   closed,

@@ -136,8 +136,6 @@ export const batchWords = define('batch', {
   look: fill('Look at page {n}'),
   sheetTitle: fill('Page {n}'),
   imageAlt: fill('Scan of page {n}'),
-  imageOffline: 'The scan is on the server. It is shown here when the server can be reached.',
-  loading: 'Loading …',
   pause: 'Pause',
   resume: 'Resume',
   cancel: 'Cancel batch',
