@@ -6,7 +6,7 @@ import path from 'node:path';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Database } from '../server/adapters/database.ts';
-import { showable } from '../server/adapters/decode.ts';
+import { decodeGray, encodeJpeg, showable } from '../server/adapters/decode.ts';
 import { briefConnection } from '../server/adapters/redis.ts';
 import { openSqlite } from '../server/adapters/sqlite.ts';
 import {
@@ -398,7 +398,7 @@ test('every route that is registered has a row, and every row a route', async ()
   const { app, routes } = createApp({
     db,
     blobs: await openBlobs(path.join(sheaf.dataDir, 'blobs')),
-    showable,
+    images: { decodeGray, encodeJpeg, showable },
     announce: createAnnounce(redis),
     wake: () => undefined,
     secret,

@@ -3,7 +3,7 @@
 import { createParser } from 'eventsource-parser';
 import * as v from 'valibot';
 import { Me, TokenAnswer } from '../shared/protocol/auth.ts';
-import { BatchDetail, BatchList, DeleteAnswer, GroupList, SheetList } from '../shared/protocol/batch.ts';
+import { BatchDetail, BatchList, DeleteAnswer, GroupList, SheetDetail, SheetList } from '../shared/protocol/batch.ts';
 import {
   KeyAnswer,
   type KeyContent,
@@ -16,6 +16,7 @@ import {
   TaskList,
 } from '../shared/protocol/key.ts';
 import { Problem, type ProblemCode } from '../shared/protocol/problem.ts';
+import { SnippetList } from '../shared/protocol/snippet.ts';
 import { APP_EVENTS, STREAM_EVENTS, type StreamEventType } from '../shared/protocol/stream.ts';
 import { PullAnswer, PushAnswer, type PushForm } from '../shared/protocol/sync.ts';
 import {
@@ -87,6 +88,13 @@ export interface Part {
   sha256: string;
   epoch: number;
   body: Blob;
+}
+
+/** A scan as browsers show it. */
+export interface ScanImage {
+  blob: Blob;
+  /** of the raster that the page was read on, where `blob` is a smaller one */
+  raster: { width: number; height: number } | null;
 }
 
 export const CHUNK_PATH = '/api/batches/upload-chunk';
@@ -240,14 +248,18 @@ export function createApi(options: ApiOptions = {}) {
     }
   }
 
-  async function blob(
-    path: string,
-    init: RequestInit & { token?: string; patience_ms?: number },
-  ): Promise<Answer<Blob>> {
+  async function blob(path: string, init: Init): Promise<Answer<Blob>> {
+    const answer = await image(path, init);
+    return answer.kind === 'ok' ? { kind: 'ok', value: answer.value.blob } : answer;
+  }
+
+  async function image(path: string, init: Init): Promise<Answer<ScanImage>> {
     const answer = await request(path, init);
     if (answer.kind !== 'ok') return answer;
+    const [, width, height] = /^(\d+)x(\d+)$/.exec(answer.value.headers.get('x-scan-size') ?? '') ?? [];
+    const raster = width && height ? { width: Number(width), height: Number(height) } : null;
     try {
-      return { kind: 'ok', value: await answer.value.blob() };
+      return { kind: 'ok', value: { blob: await answer.value.blob(), raster } };
     } catch (error) {
       return unreachable(error);
     }
@@ -314,13 +326,23 @@ export function createApi(options: ApiOptions = {}) {
     deleteBatch: (token: string, batchId: string) =>
       ask(DeleteAnswer, `/api/batches/${id(batchId)}`, { method: 'DELETE', token }),
     /** @param width in pixels: a small JPEG; null: the scan itself */
-    image: (token: string, batchId: string, sheetId: string, width: number | null, signal: AbortSignal) =>
-      blob(`/api/batches/${id(batchId)}/sheets/${id(sheetId)}/image${width === null ? '' : `?width=${width}`}`, {
+    image: (token: string, batchId: string, sheetId: string, width: number | null, signal?: AbortSignal) =>
+      image(`/api/batches/${id(batchId)}/sheets/${id(sheetId)}/image${width === null ? '' : `?width=${width}`}`, {
         token,
-        signal,
-        // By its address the browser may keep it: a scan never changes.
-        cache: 'default',
+        // A scan of 600 dpi is megabytes.
+        patience_ms: PART_PATIENCE_MS,
+        ...(signal ? { signal } : {}),
       }),
+    /** Snippets of fields. @param of as SnippetQuery has it */
+    snippets: (token: string, batchId: string, of: string, signal?: AbortSignal) =>
+      ask(SnippetList, `/api/batches/${id(batchId)}/snippets?of=${of}`, {
+        token,
+        // Some of these pages may take a second each to be opened.
+        patience_ms: PART_PATIENCE_MS,
+        ...(signal ? { signal } : {}),
+      }),
+    sheet: (token: string, batchId: string, sheetId: string) =>
+      ask(SheetDetail, `/api/batches/${id(batchId)}/sheets/${id(sheetId)}`, { token }),
     export: (token: string, batchId: string, format: 'wide' | 'long') =>
       blob(`/api/batches/${id(batchId)}/export?format=${format}`, { token, patience_ms: PART_PATIENCE_MS }),
     sheets: (token: string, batchId: string, page: number, limit: number) =>

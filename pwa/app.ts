@@ -4,6 +4,7 @@ import { useContext } from 'preact/hooks';
 import { CHUNK_SIZE, type PageCorrection } from '../shared/protocol/upload.ts';
 import type { BatchActions } from './batch-actions.ts';
 import type { QueueDb, UserDb } from './db.ts';
+import type { Pictures } from './media/pictures.ts';
 import type { Office } from './office.ts';
 import { createIdleWorker } from './sending.ts';
 import type { Session } from './session.ts';
@@ -19,6 +20,7 @@ export interface App {
   commands: Commands;
   office: Office;
   batches: BatchActions;
+  pictures: Pictures;
 }
 export const AppContext = createContext<App | null>(null);
 export function useApp(): App {

@@ -34,8 +34,6 @@ export function createBatchActions({ api, session, nudge }: { api: Api; session:
       await pullDetail({ user, api, session, now: Date.now }, batch);
       return null;
     },
-    image: (batch: string, sheet: string, width: number | null, signal: AbortSignal): Promise<Answer<Blob>> =>
-      session.ask((token) => api.image(token, batch, sheet, width, signal)),
     /** Hands the file to the browser's downloads. */
     async export(batch: { batch_id: string; name: string }, format: 'wide' | 'long'): Promise<Trouble> {
       const answer = await session.ask((token) => api.export(token, batch.batch_id, format));

@@ -243,6 +243,37 @@ export interface Overlay {
   change: Change;
 }
 
+/** A picture that is kept: which it is, and what keeps it. */
+export interface Picture {
+  /** see `nameOf` in media/store.ts */
+  name: string;
+  batch: string;
+  /** SHA-256 of its bytes */
+  hash: string;
+  type: string;
+  /** bytes */
+  size: number;
+  /** when somebody saw it last, ms since 1970, to the minute */
+  used_at: number;
+  /** of the raster that the page was read on, where the picture is a smaller one */
+  raster: { width: number; height: number } | null;
+}
+
+/** What "keep offline" has brought of a batch. It goes on where it was cut: what is kept already is not asked for again. */
+export interface Keeping {
+  batch: string;
+  /** pictures that there are to keep */
+  wanted: number;
+  /** of these, the ones that are here */
+  here: number;
+  /** of these, the ones that the server has not (a scan that cannot be opened), by name: not asked for again */
+  none: string[];
+  /** `no-room`: the rest does not fit under the budget or on the device; `cut`: the server could not be asked */
+  state: 'going' | 'whole' | 'no-room' | 'cut';
+  /** when that was so, ms since 1970 */
+  at: number;
+}
+
 export interface UserSchema extends DBSchema {
   batches: { key: string; value: Kept<BatchRow> };
   details: { key: string; value: Kept<BatchDetail> };
@@ -270,6 +301,12 @@ export interface UserSchema extends DBSchema {
   /** batches whose pages are kept on this device; `pinned` ones until somebody lets them go. `at`: last opened, ms since 1970 */
   kept: { key: string; value: { batch: string; pinned: boolean; at: number } };
   templates: { key: [string, number]; value: SyncedTemplate };
+  /** pictures of pages and fields, without their bytes; see media/store.ts */
+  pictures: { key: string; value: Picture; indexes: { batch: string; hash: string } };
+  /** bytes by their SHA-256: WebKit does not keep Blobs */
+  picture_bytes: { key: string; value: ArrayBuffer };
+  /** how far the pictures of a batch are that somebody keeps offline */
+  keeping: { key: string; value: Keeping };
   /** which place of the office was looked at last, and when (ms since 1970) */
   looks: { key: string; value: { place: string; at: number } };
   /** when that place was fetched as a whole */
@@ -341,6 +378,17 @@ const USER_MIGRATIONS: Migration<UserSchema>[] = [
       db.createObjectStore('parts', { keyPath: ['scope', 'generation', 'part'] });
       db.createObjectStore('kept', { keyPath: 'batch' });
       db.createObjectStore('templates', { keyPath: ['template_id', 'version'] });
+    },
+  },
+  {
+    version: 4,
+    reason: 'pictures of pages and fields, their bytes apart from what is known of them, to be seen without a network',
+    run(db) {
+      const pictures = db.createObjectStore('pictures', { keyPath: 'name' });
+      pictures.createIndex('batch', 'batch');
+      pictures.createIndex('hash', 'hash');
+      db.createObjectStore('picture_bytes');
+      db.createObjectStore('keeping', { keyPath: 'batch' });
     },
   },
 ];

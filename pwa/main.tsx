@@ -9,6 +9,7 @@ import { createBatchActions } from './batch-actions.ts';
 import { NewerSchema, onChange, openQueue, openUser, type QueueDb, type UserDb } from './db.ts';
 import { listenOutside } from './install.ts';
 import { applyLooks } from './looks.ts';
+import { createPictures } from './media/pictures.ts';
 import { createOffice } from './office.ts';
 import { go, route, startRouting } from './route.ts';
 import { BatchesScreen } from './screens/batches/batches.tsx';
@@ -200,6 +201,7 @@ async function start(): Promise<void> {
     commands: createCommands(queue, sending.wake),
     office: createOffice({ api, session }),
     batches: createBatchActions({ api, session, nudge: live.nudge }),
+    pictures: createPictures({ api, session, now: Date.now }),
   };
   onChange((stores) => {
     // Reading on would fail on every screen.

@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
-import { showable } from './adapters/decode.ts';
+import { decodeGray, encodeJpeg, showable } from './adapters/decode.ts';
 import { openDatabase } from './adapters/open-database.ts';
 import { briefConnection, openQueues } from './adapters/redis.ts';
 import { signHeads } from './audit/heads.ts';
@@ -72,7 +72,7 @@ const wake = (batchId: string): void => {
 const { app } = createApp({
   db,
   blobs,
-  showable,
+  images: { decodeGray, encodeJpeg, showable },
   announce,
   forget: createForget(redis),
   touch: createTouch(redis),

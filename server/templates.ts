@@ -29,9 +29,30 @@ export async function storeBuiltIns(db: Database): Promise<void> {
   });
 }
 
-/** The newest version of every template, parsed once a version. */
-export function templatesOf(db: Database): () => Promise<readonly Template[]> {
+/** Stored versions of templates, each parsed once. */
+export function templateStore(db: Database): (template_id: string, version: number) => Promise<Template | null> {
   const parsed = new Map<string, Template>();
+  return async (template_id, version) => {
+    const name = `${template_id}@${version}`;
+    const before = parsed.get(name);
+    if (before) return before;
+    const row = await db.sql
+      .selectFrom('templates')
+      .select('content')
+      .where('template_id', '=', template_id)
+      .where('version', '=', version)
+      .executeTakeFirst();
+    if (!row) return null;
+    const read = parseTemplate(JSON.parse(row.content));
+    if (!read.ok) throw new Error(`template ${name} in the database is not one: ${read.errors.join('; ')}`);
+    parsed.set(name, read.template);
+    return read.template;
+  };
+}
+
+/** The newest version of every template. */
+export function templatesOf(db: Database): () => Promise<readonly Template[]> {
+  const stored = templateStore(db);
   return async () => {
     const versions = await db.sql
       .selectFrom('templates')
@@ -41,21 +62,8 @@ export function templatesOf(db: Database): () => Promise<readonly Template[]> {
       .execute();
     const templates: Template[] = [];
     for (const { template_id, version } of versions) {
-      const name = `${template_id}@${version}`;
-      let template = parsed.get(name);
-      if (!template) {
-        const row = await db.sql
-          .selectFrom('templates')
-          .select('content')
-          .where('template_id', '=', template_id)
-          .where('version', '=', version)
-          .executeTakeFirstOrThrow();
-        const read = parseTemplate(JSON.parse(row.content));
-        if (!read.ok) throw new Error(`template ${name} in the database is not one: ${read.errors.join('; ')}`);
-        template = read.template;
-        parsed.set(name, template);
-      }
-      templates.push(template);
+      const template = await stored(template_id, version);
+      if (template) templates.push(template);
     }
     return templates;
   };

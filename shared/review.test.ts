@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Correction } from './protocol/correction.ts';
 import type { SheetReading } from './protocol/reading.ts';
-import { type AsRead, applyCorrections, resultOf, rulings, wrongWith } from './review.ts';
+import { type AsRead, applyCorrections, askFor, resultOf, rulings, waitingFields, wrongWith } from './review.ts';
 import { marksOf } from './scoring/marks.ts';
 import { notesOf, packNotes, riskOf, unpackNotes } from './scoring/notes.ts';
 import { scorer } from './scoring/score.ts';
@@ -230,4 +230,59 @@ test('notes are kept as a line of text, and what nobody is asked about as a numb
   expect(unpackNotes(packNotes(read.notes))).toEqual(read.notes);
   expect(unpackNotes('')).toEqual([]);
   expect(riskOf(reading)).toBeCloseTo(0.01 + 0.02 + 0.03 + 0.19, 6);
+});
+
+describe('what waits for a person', () => {
+  const waiting = (...list: Decision[]) => [...waitingFields(read.notes, rulings(list))];
+
+  test('doubts that nobody has decided, disagreement, and what a supervisor was asked', () => {
+    expect(waiting()).toEqual([
+      ['roll', 'doubt'],
+      ['q2', 'doubt'],
+    ]);
+    const said = history(
+      { field: 'q2', value: 'A' },
+      { field: 'q2', value: 'C', base_rev: 0, username: 'rob' },
+      { field: askFor('q3'), value: 'true' },
+      { field: 'roll', value: '20412345' },
+    );
+    expect(waiting(...said)).toEqual([
+      ['q2', 'conflict'],
+      ['q3', 'asked'],
+    ]);
+    expect(applyCorrections(read, said).marks.doubtful).toBe(2);
+  });
+
+  test('a question to a supervisor is open until one decides the field, and again when it is asked again', () => {
+    const asked = { field: askFor('q2'), value: 'true' };
+    const answer = (role: Decision['role']) => ({ field: 'q2', value: 'A', role });
+    const open = (...list: Parameters<typeof history>) =>
+      waiting(...history(...list)).some(([field, why]) => field === 'q2' && why === 'asked');
+    expect(open(asked, answer('reviewer'))).toBe(true);
+    expect(open(asked, answer('supervisor'))).toBe(false);
+    expect(open(asked, { ...asked, value: null })).toBe(false);
+    expect(open(asked, answer('admin'), { ...asked, base_rev: 2 })).toBe(true);
+    expect(open(asked, { field: 'void', value: 'true' })).toBe(false);
+  });
+
+  test('a second reader who was not shown the first agrees, or is in conflict', () => {
+    const first = { field: 'q2', value: 'A', username: 'rea' };
+    const second = { field: 'q2', username: 'rob', base_rev: 0 };
+    expect(rulings(history(first, { ...second, value: 'A' })).get('q2')).toMatchObject({
+      value: 'A',
+      against: [],
+      agreeing: [{ username: 'rob' }],
+    });
+    expect(rulings(history(first, { ...second, value: 'C' })).get('q2')).toMatchObject({
+      against: [{ username: 'rob', value: 'C' }],
+      agreeing: [],
+    });
+  });
+
+  test('a question is asked or taken back, about a field of the sheet', () => {
+    expect(wrongWith(askFor('q4'), 'true', 4)).toBeNull();
+    expect(wrongWith(askFor('q4'), null, 4)).toBeNull();
+    expect(wrongWith(askFor('q4'), 'B', 4)).toMatch(/true, or taken back/);
+    expect(wrongWith(askFor('q5'), 'true', 4)).toMatch(/4 questions/);
+  });
 });

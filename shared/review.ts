@@ -5,7 +5,8 @@
 // A decision knows those that its maker had seen (`base_rev`) and those of its own device, and replaces them. What it had
 // not seen stands beside it. Of those that stand the highest role's counts; where people of the same role say different
 // things, the first that the server took counts until somebody settles it, and the field is in conflict. The device's
-// clock has no say: the order is the server's.
+// clock has no say: the order is the server's. A second reader who was not shown the first's decision does not know it, so
+// that their agreeing and their disagreeing come out by the same rule.
 import type { Unscored } from './protocol/batch.ts';
 import type { Correction } from './protocol/correction.ts';
 import { type Marks, questionOf } from './scoring/marks.ts';
@@ -33,6 +34,8 @@ export interface Ruling<C extends Decision = Correction> {
   against: readonly C[];
   /** decisions that stand as far as their makers know, and count less than the one that counts */
   overruled: readonly C[];
+  /** other people's, not seen by each other, that say the same: it was read twice */
+  agreeing: readonly C[];
 }
 
 /** Who outweighs whom: supervisor over reviewer over machine. */
@@ -57,6 +60,7 @@ function rule<C extends Decision>(field: string, decisions: readonly C[]): Rulin
     standing: counts,
     against: others.filter(({ value }) => value !== counts.value),
     overruled: standing.filter(({ role, value }) => weightOf(role) < weight && value !== counts.value),
+    agreeing: standing.filter(({ username, value }) => username !== counts.username && value === counts.value),
   };
 }
 
@@ -91,6 +95,43 @@ export interface Final<C extends Decision = Correction> {
 export const decided = <C extends Decision>(ruled: ReadonlyMap<string, Ruling<C>>, field: string): string | null =>
   ruled.get(field)?.value ?? null;
 
+const ASKED = 'ask:';
+/** The field in which somebody asks a supervisor to decide `field`: its value is `true`. */
+export const askFor = (field: string): string => `${ASKED}${field}`;
+/** What is asked about; null for any other field. */
+export const askedAbout = (field: string): string | null =>
+  field.startsWith(ASKED) ? field.slice(ASKED.length) : null;
+
+/** The open question to a supervisor about a field: none has decided it since it was asked. */
+export function questionAbout<C extends Decision>(ruled: ReadonlyMap<string, Ruling<C>>, field: string): C | null {
+  const asked = ruled.get(askFor(field));
+  if (asked?.value !== 'true') return null;
+  const answer = ruled.get(field)?.standing;
+  return answer && weightOf(answer.role) === 2 && answer.rev > asked.standing.rev ? null : asked.standing;
+}
+
+/** Why a field waits for a person. */
+export type Waiting = 'conflict' | 'asked' | 'doubt';
+
+/** The fields of a page that wait for a person, and why: what people disagree about, what a supervisor was asked, and what
+ *  the engine doubts and nobody has decided. */
+export function waitingFields<C extends Decision>(
+  notes: readonly FieldNote[],
+  ruled: ReadonlyMap<string, Ruling<C>>,
+): Map<string, Waiting> {
+  const waiting = new Map<string, Waiting>();
+  const isVoid = decided(ruled, 'void') === 'true';
+  // Nobody has to look at a field of a sheet that does not count; a conflict is looked at all the same.
+  for (const { label, flags } of notes)
+    if (!isVoid && flags.includes('doubtful') && decided(ruled, label) === null) waiting.set(label, 'doubt');
+  for (const [field, { against }] of ruled) {
+    const about = askedAbout(field);
+    if (about !== null && !isVoid && questionAbout(ruled, about)) waiting.set(about, 'asked');
+    if (about === null && against.length > 0) waiting.set(field, 'conflict');
+  }
+  return waiting;
+}
+
 /** Puts what people decided over what the machine read. */
 export function applyCorrections<C extends Decision>({ marks, notes }: AsRead, corrections: readonly C[]): Final<C> {
   const ruled = rulings(corrections);
@@ -99,16 +140,12 @@ export function applyCorrections<C extends Decision>({ marks, notes }: AsRead, c
     return value === null ? read : value === '' ? null : value;
   };
   const values = [...marks.values];
-  let conflicts = 0;
-  for (const [field, { value, against }] of ruled) {
-    if (against.length > 0) conflicts++;
+  for (const [field, { value }] of ruled) {
     const question = questionOf(field);
     // A question that the sheet has not: a decision of another template's time.
     if (question === null || value === null || values[question - 1] == null) continue;
     values[question - 1] = value;
   }
-  const settled = ({ label }: FieldNote): boolean => decided(ruled, label) !== null;
-  const doubts = notes.filter(({ flags }) => flags.includes('doubtful'));
   const variantSettled = decided(ruled, 'variant') !== null;
   const isVoid = decided(ruled, 'void') === 'true';
   const group = decided(ruled, 'group');
@@ -117,8 +154,7 @@ export function applyCorrections<C extends Decision>({ marks, notes }: AsRead, c
       roll: text('roll', marks.roll),
       variant: text('variant', marks.variant),
       values,
-      // Nobody has to look at a field of a sheet that does not count; a conflict is looked at all the same.
-      doubtful: (isVoid ? 0 : marks.doubtful - doubts.filter(settled).length) + conflicts,
+      doubtful: waitingFields(notes, ruled).size,
       variant_doubtful: marks.variant_doubtful && !variantSettled,
     },
     void: isVoid,
@@ -152,6 +188,11 @@ export function resultOf(
 
 /** What is wrong with deciding `value` for `field`, in words; null when nothing is. `questions`: of the sheet; null: unread */
 export function wrongWith(field: string, value: string | null, questions: number | null): string | null {
+  const about = askedAbout(field);
+  if (about !== null) {
+    if (value !== null && value !== 'true') return 'a question to a supervisor is true, or taken back';
+    return wrongWith(about, value === null ? null : '', questions);
+  }
   if (value === null) return null;
   switch (field) {
     case 'void':

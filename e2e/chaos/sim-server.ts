@@ -3,6 +3,7 @@
 import { createServer, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Database } from '../../server/adapters/database.ts';
+import { decodeGray, encodeJpeg, showable } from '../../server/adapters/decode.ts';
 import { createSessions } from '../../server/auth/sessions.ts';
 import { createApp } from '../../server/http/app.ts';
 import { createFeeds } from '../../server/progress/feeds.ts';
@@ -114,7 +115,7 @@ export async function startServer(
     closing: new AbortController().signal,
     sessions: createSessions(database, secret),
     webDir: '/nowhere',
-    showable: (bytes) => Promise.resolve({ ok: true, type: 'image/jpeg', bytes }),
+    images: { decodeGray, encodeJpeg, showable },
     trustedProxies: ['loopback'],
     check: async () => undefined,
   });

@@ -3,6 +3,7 @@
 import { ENDED } from '../../shared/protocol/stage.ts';
 import type { Answer, Api } from '../api.ts';
 import { type Cursor, type UserDb, write } from '../db.ts';
+import { forgetPictures } from '../media/store.ts';
 import type { Session } from '../session.ts';
 
 export interface PullDeps {
@@ -49,6 +50,7 @@ export async function pullList(deps: PullDeps): Promise<Answer<null>> {
 }
 
 export async function forgetBatch(user: UserDb, id: string): Promise<void> {
+  await forgetPictures(user, id);
   await write(
     user,
     ['batches', 'details', 'groups', 'sheets', 'events', 'snapshots', 'cursors', 'wanted'],

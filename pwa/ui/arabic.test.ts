@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
+import { mediaWords } from '../media/words.ts';
 import { batchWords } from '../screens/batch/words.ts';
 import { listWords } from '../screens/batches/words.ts';
 import { keyWords } from '../screens/keys/words.ts';
@@ -19,6 +20,7 @@ import { refusalWords } from './refusals.ts';
 afterEach(() => speak('en'));
 
 const said = {
+  media: mediaWords,
   batch: batchWords,
   batches: listWords,
   keys: keyWords,

@@ -1,4 +1,5 @@
 // The app in Arabic. The compiler says what is missing; arabic.test.ts that no form of a number and no name is.
+import type { MediaWords } from '../media/words.ts';
 import type { BatchWords } from '../screens/batch/words.ts';
 import type { ListWords } from '../screens/batches/words.ts';
 import type { KeyWords } from '../screens/keys/words.ts';
@@ -176,6 +177,9 @@ const settings: Translated<SettingsWords> = {
   arrived: 'وصلت، وبقيت دليلًا',
   kept: 'دفعات محفوظة للقراءة بلا اتصال',
   sheetsKept: sheet(),
+  pictures: 'صور محفوظة',
+  picturesWords: '{size}، منها {pinned} لدفعات محفوظة للمراجعة بلا اتصال، من {budget}',
+  letGo: 'تخلّ عن {name}',
   persistent: 'يحتفظ المتصفح بما خُزّن هنا مهما امتلأ القرص.',
   notPersistent: 'قد يمسح المتصفح ما خُزّن هنا عندما يمتلئ القرص.',
   askPersistent: 'احفظه بأمان',
@@ -650,8 +654,14 @@ const batchOne: Translated<BatchWords> = {
   look: 'انظر إلى الصفحة {n}',
   sheetTitle: 'صفحة {n}',
   imageAlt: 'صورة الصفحة {n}',
-  imageOffline: 'الصورة على الخادم. تظهر هنا عندما يمكن الوصول إليه.',
-  loading: 'جارٍ التحميل …',
+  keepOffline: 'احفظها للمراجعة بلا اتصال',
+  keepWords: 'تُجلب إلى هذا الجهاز العلامات المشكوك فيها والصفحات التي هي فيها.',
+  keepBegins: 'يبدأ ذلك حالما يمكن الوصول إلى الخادم.',
+  keepGoing: '{here} من {of} من الصور على هذا الجهاز ({size}).',
+  keepCut: '{here} من {of} من الصور على هذا الجهاز ({size}). تُستكمل عندما يمكن الوصول إلى الخادم.',
+  keepFull: '{here} من {of} من الصور على هذا الجهاز ({size}). لا مساحة للباقي: تخلّ عن دفعة أخرى.',
+  keepWhole: 'كل ما تلزم مراجعته على هذا الجهاز ({size}).',
+  keepNothing: 'لا شيء في هذه الدفعة تلزم مراجعته.',
   pause: 'إيقاف مؤقت',
   resume: 'متابعة',
   cancel: 'ألغِ الدفعة',
@@ -856,7 +866,14 @@ const queue: Translated<QueueWords> = {
   oneFile: '«{name}»',
 };
 
+const media: Translated<MediaWords> = {
+  loading: 'يُحمَّل …',
+  away: 'ليست محفوظة على هذا الجهاز. تظهر هنا عندما يمكن الوصول إلى الخادم.',
+  none: 'لا توجد صورة: {why}.',
+};
+
 export const arabic = {
+  media,
   parts,
   units,
   closed,

@@ -213,24 +213,26 @@ export const encodeJpeg = ({ width, height, data }: GrayImage, quality: number):
     .jpeg({ quality })
     .toBuffer();
 
-type Shown = { ok: true; type: string; bytes: Buffer } | { ok: false; reason: string };
+type Size = { width: number; height: number };
+type Shown = { ok: true; type: string; bytes: Buffer; raster: Size | null } | { ok: false; reason: string };
 
 /**
  * A page as browsers show it: the file itself where they can, else a grey JPEG of it.
  * @param page of a file of several, from 0
- * @param width pixels: a small upright JPEG instead
+ * @param width pixels: a small upright JPEG instead, with the size that the page was read at
  */
 export async function showable(bytes: Buffer, page?: number, width?: number): Promise<Shown> {
   const format = formatOf(bytes);
   const whole: Shown | null =
     format === 'JPEG' || format === 'PNG' || format === 'WebP'
-      ? { ok: true, type: `image/${format.toLowerCase()}`, bytes }
+      ? { ok: true, type: `image/${format.toLowerCase()}`, bytes, raster: null }
       : null;
   if (whole && width === undefined) return whole;
   if (whole) {
     try {
       const image = sharp(bytes, { failOn: 'none', limitInputPixels: MOST_PIXELS }).autoOrient();
-      return { ok: true, type: 'image/jpeg', bytes: await small(image, width) };
+      const raster = (await image.metadata()).autoOrient;
+      return { ok: true, type: 'image/jpeg', bytes: await small(image, width), raster };
     } catch {
       return { ok: false, reason: 'it cannot be drawn small; ask for it without a width' };
     }
@@ -238,7 +240,10 @@ export async function showable(bytes: Buffer, page?: number, width?: number): Pr
   const decoded = await decodeGray(bytes, page);
   if (!decoded.ok) return decoded;
   const grey = await encodeJpeg(decoded.image, 85);
-  return { ok: true, type: 'image/jpeg', bytes: width === undefined ? grey : await small(sharp(grey), width) };
+  const { width: w, height: h } = decoded.image;
+  return width === undefined
+    ? { ok: true, type: 'image/jpeg', bytes: grey, raster: null }
+    : { ok: true, type: 'image/jpeg', bytes: await small(sharp(grey), width), raster: { width: w, height: h } };
 }
 
 const small = (image: Sharp, width: number | undefined): Promise<Buffer> =>

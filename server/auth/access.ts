@@ -92,6 +92,7 @@ export const ACCESS = {
   'GET /api/batches/:batch_id/sheets': { who: EVERYONE },
   'GET /api/batches/:batch_id/sheets/:sheet_id': { who: EVERYONE },
   'GET /api/batches/:batch_id/sheets/:sheet_id/image': { who: EVERYONE },
+  'GET /api/batches/:batch_id/snippets': { who: EVERYONE },
   'GET /api/batches/:batch_id/export': { who: EVERYONE },
   'POST /api/batches/:batch_id/pause': { who: SENDERS },
   'POST /api/batches/:batch_id/resume': { who: SENDERS },

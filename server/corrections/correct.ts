@@ -1,7 +1,7 @@
 // A person's decisions taken in: checked, appended with their entries in the audit, the pages put where they now belong and
 // scored again, and everybody told, in the caller's one transaction.
 import type { Correct } from '../../shared/protocol/sync.ts';
-import { type AsRead, rulings, weightOf, wrongWith } from '../../shared/review.ts';
+import { type AsRead, askedAbout, questionAbout, rulings, weightOf, wrongWith } from '../../shared/review.ts';
 import { questionOf } from '../../shared/scoring/marks.ts';
 import type { BatchesTable, CorrectionsTable, Database, Tx } from '../adapters/database.ts';
 import { appendCorrection } from '../audit/corrections.ts';
@@ -65,6 +65,12 @@ export async function correct(
         `${said} was decided by ${ruled.standing.username}, ${ruled.standing.role}. Ask them to change it.`,
       );
     }
+    // What was put before a supervisor is theirs; whoever asked may take the question back.
+    const asked = questionAbout(rulings(own), askedAbout(field) ?? field);
+    const mayAnswer = weightOf(user.role) === 2 || (askedAbout(field) !== null && asked?.user_id === user.user_id);
+    if (asked && asked.rev <= seen && !mayAnswer) {
+      refuse('FORBIDDEN', `${asked.username} has asked a supervisor about ${said}. It is theirs to decide.`);
+    }
     const row: CorrectionsTable = {
       correction_id: `${client_id}.${mid}.${i}`,
       batch_id,
@@ -109,6 +115,8 @@ export async function correct(
 }
 
 const nameOf = (field: string): string => {
+  const about = askedAbout(field);
+  if (about !== null) return `The question about ${nameOf(about)}`;
   const question = questionOf(field);
   return question === null ? field : `Question ${question}`;
 };

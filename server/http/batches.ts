@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Request } from 'express';
 import * as v from 'valibot';
 import { BatchQuery, ReprocessForm, SettleForm, SheetQuery } from '../../shared/protocol/batch.ts';
+import { SnippetQuery } from '../../shared/protocol/snippet.ts';
 import type { BatchesTable, Database } from '../adapters/database.ts';
 import { audit, by } from '../audit.ts';
 import type { RouteKey } from '../auth/access.ts';
@@ -19,15 +20,18 @@ import {
   listSheets,
   sheetDetail,
 } from '../batches/queries.ts';
+import { type Images, openScans } from '../batches/scans.ts';
 import { settleGroup } from '../batches/settle.ts';
+import { cutSnippets } from '../batches/snippets.ts';
 import { writeExport } from '../exports/csv.ts';
 import { rescoreAsked } from '../keys/rescore.ts';
 import { refuse } from '../problem.ts';
 import type { Announce } from '../progress/announce.ts';
 import { iso, type Logged } from '../progress/log.ts';
 import { snapshot } from '../progress/snapshot.ts';
+import { templateStore } from '../templates.ts';
 import type { Blobs } from '../uploads/blobs.ts';
-import { readEntry } from '../uploads/zip.ts';
+import { sendPacked } from './packed.ts';
 import { parse, type Routes } from './routes.ts';
 
 const ExportQuery = v.object({ format: v.optional(v.picklist(['wide', 'long'], 'use wide or long'), 'wide') });
@@ -42,12 +46,7 @@ const DeleteQuery = v.object({ purge: v.optional(v.picklist(['true', 'false'], '
 export interface BatchRouteDeps {
   db: Database;
   blobs: Blobs;
-  /** a page as browsers show it; with a width in pixels a small JPEG of it */
-  showable: (
-    bytes: Buffer,
-    page?: number,
-    width?: number,
-  ) => Promise<{ ok: true; type: string; bytes: Buffer } | { ok: false; reason: string }>;
+  images: Images;
   announce: Announce;
   wake: (batchId: string) => void;
   /** takes the copy of a purged batch's log away */
@@ -58,8 +57,10 @@ export interface BatchRouteDeps {
 
 export function batchRoutes(
   routes: Routes,
-  { db, blobs, showable, announce, wake, forget, touch }: BatchRouteDeps,
+  { db, blobs, images, announce, wake, forget, touch }: BatchRouteDeps,
 ): void {
+  const cutting = { db, blobs, images, template: templateStore(db) };
+
   routes.on('GET /api/batches', async (req, res, { user }) => {
     res.json(await listBatches(db, user, parse(BatchQuery, req.query, 'query')));
   });
@@ -121,24 +122,29 @@ export function batchRoutes(
     const batch = await findVisible(db, user, String(req.params.batch_id));
     const page = await findPage(db, batch, String(req.params.sheet_id));
     const { width } = parse(ImageQuery, req.query, 'query');
-    const upload = await db.sql
-      .selectFrom('uploads')
-      .select('upload_id')
-      .where('batch_id', '=', batch.batch_id)
-      .executeTakeFirstOrThrow();
-    const file = await blobs.open(upload.upload_id, 'read');
+    const scans = await openScans({ db, blobs }, batch);
     try {
-      const entry = await readEntry(file, { ...page, offset: page.file_offset, compressedSize: page.compressed_size });
+      const entry = await scans.bytes(page);
       if (!entry.ok) return refuse('IMAGE_REFUSED', `${page.name}: ${entry.reason}.`);
-      const shown = await showable(entry.bytes, page.part ?? undefined, width);
+      const shown = await images.showable(entry.bytes, page.part ?? undefined, width);
       if (!shown.ok) return refuse('IMAGE_REFUSED', `${page.name}: ${shown.reason}.`);
-      return res
-        .set({ 'Cache-Control': 'private, max-age=31536000, immutable', 'X-Content-Type-Options': 'nosniff' })
-        .type(shown.type)
-        .send(shown.bytes);
+      if (shown.raster) res.set('X-Scan-Size', `${shown.raster.width}x${shown.raster.height}`);
+      return (
+        res
+          // A browser's cache knows no users: the next one at the same tablet would be shown what this one may see.
+          .set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' })
+          .type(shown.type)
+          .send(shown.bytes)
+      );
     } finally {
-      await file.close();
+      await scans.close();
     }
+  });
+
+  routes.on('GET /api/batches/:batch_id/snippets', async (req, res, { user }) => {
+    const batch = await findVisible(db, user, String(req.params.batch_id));
+    const { of } = parse(SnippetQuery, req.query, 'query');
+    await sendPacked(req, res, { items: await cutSnippets(cutting, batch, of) });
   });
 
   routes.on('GET /api/batches/:batch_id/export', async (req, res, { user }) => {

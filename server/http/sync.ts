@@ -1,28 +1,11 @@
 // The sync engine's edge: what changed, and what was changed elsewhere.
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
-import type { Response } from 'express';
 import { PullQuery, PushForm } from '../../shared/protocol/sync.ts';
 import type { Database } from '../adapters/database.ts';
 import { rescoreAsked } from '../keys/rescore.ts';
 import { pull } from '../sync/feed.ts';
 import { push } from '../sync/push.ts';
+import { sendPacked } from './packed.ts';
 import { parse, type Routes } from './routes.ts';
-
-const zip = promisify(gzip);
-/** A few changes are smaller than what packing saves. */
-const WORTH_PACKING = 2000;
-/** Half the time of the default for a twentieth more bytes. */
-const LEVEL = 4;
-
-/** Sends JSON, packed where it is long: a batch's first pull is megabytes. */
-async function sendPacked(res: Response, packs: boolean, body: object): Promise<void> {
-  const text = JSON.stringify(body);
-  res.set({ 'Cache-Control': 'no-store', Vary: 'Accept-Encoding' }).type('application/json');
-  if (!packs || text.length < WORTH_PACKING) return void res.send(text);
-  const packed = await zip(text, { level: LEVEL });
-  res.set('Content-Encoding', 'gzip').send(packed);
-}
 
 export interface SyncRouteDeps {
   db: Database;
@@ -36,8 +19,8 @@ const batchOf = (scope: string): string | null => (scope.startsWith('batch:') ? 
 export function syncRoutes(routes: Routes, { db, touch, report }: SyncRouteDeps): void {
   routes.on('GET /api/sync/pull', async (req, res, { user }) => {
     const { scope, cursor } = parse(PullQuery, req.query, 'query');
-    const packs = req.acceptsEncodings('gzip') === 'gzip';
-    await sendPacked(res, packs, await pull(db, user, scope, cursor));
+    // A batch's first pull is megabytes.
+    await sendPacked(req, res, await pull(db, user, scope, cursor));
   });
   routes.on('POST /api/sync/push', async (req, res, { user }) => {
     const { answer, rescore } = await push(db, user, parse(PushForm, req.body, 'push'));

@@ -4,13 +4,17 @@ import { ROLES } from './auth.ts';
 
 /**
  * What a person may decide: `q7` an answer, `roll`, `variant`; `task` of a page (a cover's task is that of the sheets behind
- * it); `group`, named by any page of it; `void`: the sheet gets no score.
+ * it); `group`, named by any page of it; `void`: the sheet gets no score. `ask:q7`: a supervisor is asked to decide `q7`, with
+ * what is asked as the reason.
  */
 export const CorrectedField = v.pipe(
   v.string(),
-  v.regex(/^(q[1-9]\d{0,3}|roll|variant|task|group|void)$/, 'use q1, q2 …, roll, variant, task, group or void'),
+  v.regex(
+    /^((ask:)?(q[1-9]\d{0,3}|roll|variant)|task|group|void)$/,
+    'use q1, q2 …, roll, variant, each also after ask:, or task, group, void',
+  ),
 );
-/** As the field's reading writes it: '' blank, 'B', 'A|C'; a page index for `group`, 'true' for `void`. */
+/** As the field's reading writes it: '' blank, 'B', 'A|C'; a page index for `group`, 'true' for `void` and `ask:`. */
 export const CorrectedValue = v.pipe(
   v.string(),
   v.maxLength(64),

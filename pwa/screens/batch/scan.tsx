@@ -1,35 +1,11 @@
-// The scan behind a sheet: small in a row, large beside it. Fetched when it comes into view; never kept in the store,
-// and never mirrored: paper reads the same way in every language.
+// A sheet's scan, small, in a row: asked for when it comes into view.
 import './scan.css';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { useApp } from '../../app.ts';
+import { usePicture } from '../../media/use-picture.tsx';
+import { mediaWords } from '../../media/words.ts';
 import { Spinner } from '../../ui/controls.tsx';
 import { Icon } from '../../ui/icons.tsx';
 import { batchWords } from './words.ts';
-
-type Picture = { at: 'none' } | { at: 'loading' } | { at: 'here'; url: string } | { at: 'away' };
-
-function usePicture(batch: string, sheet: string, width: number | null, wanted: boolean): Picture {
-  const { batches } = useApp();
-  const [picture, setPicture] = useState<Picture>({ at: 'none' });
-  useEffect(() => {
-    if (!wanted) return;
-    const gone = new AbortController();
-    let url: string | undefined;
-    setPicture({ at: 'loading' });
-    batches.image(batch, sheet, width, gone.signal).then((answer) => {
-      if (gone.signal.aborted) return;
-      if (answer.kind !== 'ok') return setPicture({ at: 'away' });
-      url = URL.createObjectURL(answer.value);
-      setPicture({ at: 'here', url });
-    }, reportError);
-    return () => {
-      gone.abort();
-      if (url) URL.revokeObjectURL(url);
-    };
-  }, [batch, sheet, width, wanted]);
-  return picture;
-}
 
 /** Twice the width it is shown at, for dense screens. */
 const THUMB_PX = 96;
@@ -45,17 +21,20 @@ export const Thumb = ({ batch, sheet }: { batch: string; sheet: string }) => {
     watch.observe(box.current);
     return () => watch.disconnect();
   }, []);
-  const picture = usePicture(batch, sheet, THUMB_PX, near);
+  const held = usePicture(
+    near ? { batch, sheet_id: sheet, image: null, what: { kind: 'page', width: THUMB_PX } } : null,
+  );
   return (
     <span ref={box} class="thumb">
-      {picture.at === 'here' ? <img src={picture.url} alt="" /> : <Icon name="file" />}
+      {held.at === 'here' ? <img src={held.url} alt="" /> : <Icon name="file" />}
     </span>
   );
 };
 
 export const Scan = ({ batch, sheet, page }: { batch: string; sheet: string; page: number }) => {
-  const t = batchWords();
-  const picture = usePicture(batch, sheet, 1200, true);
-  if (picture.at === 'here') return <img class="scan" src={picture.url} alt={t.imageAlt({ n: page })} />;
-  return picture.at === 'away' ? <p class="hint">{t.imageOffline}</p> : <Spinner words={t.loading} />;
+  const held = usePicture({ batch, sheet_id: sheet, image: null, what: { kind: 'page', width: 1200 } });
+  if (held.at === 'here') return <img class="scan" src={held.url} alt={batchWords().imageAlt({ n: page })} />;
+  const t = mediaWords();
+  if (held.at === 'loading') return <Spinner words={t.loading} />;
+  return <p class="hint">{held.at === 'away' ? t.away : t.none({ why: held.why })}</p>;
 };

@@ -1,0 +1,79 @@
+// What people decided about the pages of a kept batch, on this device and elsewhere, laid over what was read; and how a
+// decision is made here. What comes of it is shared/review.ts, so that a score changes at once and the server's answer is
+// no surprise.
+import type { Me } from '../../shared/protocol/auth.ts';
+import type { Correction } from '../../shared/protocol/correction.ts';
+import type { Correct, SheetLine } from '../../shared/protocol/sync.ts';
+import { type Ruling, rulings } from '../../shared/review.ts';
+import { correctionsOf, type KnownTask, pageOf, pendingCorrections } from '../../shared/sheet-line.ts';
+import type { Edit, FeedPart, UserDb } from '../db.ts';
+import { keptPages } from './feed.ts';
+import { record } from './outbox.ts';
+
+export interface DecidedPage {
+  batch: string;
+  batch_no: number;
+  sheet_id: string;
+  line: SheetLine;
+  /** made here, and not shown by the server yet */
+  pending: readonly Correction[];
+  ruled: ReadonlyMap<string, Ruling>;
+}
+
+export interface DecidedBatch {
+  batch: string;
+  pages: DecidedPage[];
+  groups: FeedPart['groups'];
+  /** when the server said so, ms since 1970 */
+  true_at: number;
+}
+
+const NOTHING: ReadonlyMap<string, Ruling> = new Map();
+
+type Item = Correct['items'][number];
+/** What was decided here and counts until the server has answered and told it, by sheet id. */
+function standing(edits: readonly Edit[]): Map<string, Item[]> {
+  const found = new Map<string, Item[]>();
+  for (const { change, state } of edits) {
+    if (change.kind !== 'correct' || state.at === 'refused') continue;
+    for (const item of change.items) found.set(item.sheet_id, [...(found.get(item.sheet_id) ?? []), item]);
+  }
+  return found;
+}
+
+type Who = Pick<Me, 'user_id' | 'username' | 'role'>;
+
+/** All pages of a kept batch as they stand; null until all of it is on this device. */
+export async function readDecided(user: UserDb, me: Who, batch: string): Promise<DecidedBatch | null> {
+  const kept = await keptPages(user, batch);
+  if (!kept) return null;
+  const { user_id, username, role } = me;
+  const here = standing(await user.getAll('outbox'));
+  const by = { user_id, username, role, client_id: (await user.get('sync', 'client'))?.client_id ?? '' };
+  const pages = kept.lines.map((line): DecidedPage => {
+    const sheet_id = String(kept.batch_no * 1_000_000 + pageOf(line));
+    const pending = pendingCorrections(line, here.get(sheet_id) ?? [], by);
+    const all = [...correctionsOf(line), ...pending];
+    return { batch, batch_no: kept.batch_no, sheet_id, line, pending, ruled: all.length > 0 ? rulings(all) : NOTHING };
+  });
+  return { batch, pages, groups: kept.groups, true_at: kept.true_at };
+}
+
+/** Tasks as this device knows them, each with the newest published version of its key. */
+export async function readTasksKnown(user: UserDb): Promise<(task_id: string) => KnownTask | undefined> {
+  const keys = new Map((await user.getAll('keys')).map((key) => [key.key_id, key]));
+  const known = (await user.getAll('tasks')).map(({ task_id, key_id, template_id }) => {
+    const published = (key_id === null ? undefined : keys.get(key_id))?.published ?? [];
+    const newest = published.reduce<(typeof published)[number] | null>(
+      (best, one) => (best && best.version > one.version ? best : one),
+      null,
+    );
+    return [task_id, { key: newest?.content ?? null, template_id }] as const;
+  });
+  const tasks = new Map(known);
+  return (task_id) => tasks.get(task_id);
+}
+
+/** Keeps decisions that stand or fall together. When this resolves they are on the disk. @returns the edit's number */
+export const decide = (user: UserDb, batch_id: string, items: Item[], reason: string | null = null): Promise<number> =>
+  record(user, { kind: 'correct', batch_id, items, reason }, null, Date.now());
