@@ -262,8 +262,11 @@ export interface Keeping {
   wanted: number;
   /** of these, the ones that are here */
   here: number;
-  /** why it goes no further for now; `refused`: the server has no picture of some pages */
-  state: 'going' | 'whole' | 'no-room' | 'no-network';
+  /** of these, the ones that the server has not (a scan that cannot be opened), by name: not asked for again */
+  none: string[];
+  /** `no-room`: the rest does not fit under the budget or on the device; `cut`: the server could not be asked */
+  state: 'going' | 'whole' | 'no-room' | 'cut';
+  /** when that was so, ms since 1970 */
   at: number;
 }
 

@@ -1,6 +1,8 @@
 // Pictures for screens: from the store when they are kept, from the server when it can be asked, and then kept. Fields that
 // are wanted at about the same time are asked for together, so that a grid of a hundred snippets is a few requests.
+import * as v from 'valibot';
 import { fromBase64 } from '../../shared/omr/base64.ts';
+import { SheetReading } from '../../shared/protocol/reading.ts';
 import { MOST_SNIPPET_SHEETS, MOST_SNIPPETS } from '../../shared/protocol/snippet.ts';
 import type { SheetLine } from '../../shared/protocol/sync.ts';
 import type { Answer, Api } from '../api.ts';
@@ -22,6 +24,12 @@ export function snippetOf(batch: string, batch_no: number, line: SheetLine, fiel
   if (kind !== 'sheet' || template === null) return null;
   return { batch, sheet_id: sheetIdOf(batch_no, page), image, what: { kind: 'field', field, template } };
 }
+
+/** What was measured on a page. */
+export const readingOf = (batch: string, batch_no: number, line: SheetLine): PictureOf => ({
+  ...pageOf(batch, batch_no, line, null),
+  what: { kind: 'reading' },
+});
 
 /** The picture of a whole page. @param width in pixels; null: the scan itself */
 export const pageOf = (batch: string, batch_no: number, line: SheetLine, width: number | null): PictureOf => ({
@@ -109,6 +117,19 @@ export async function fetchPage(
   return { kind: 'ok', value: { of, bytes: await blob.arrayBuffer(), type: blob.type, raster } };
 }
 
+/** Asks for what was measured on a page. What comes is not kept yet; null: it was not read as a sheet. */
+export async function fetchReading(
+  { api, session }: PictureDeps,
+  of: PictureOf,
+): Promise<Answer<{ reading: SheetReading; picture: NewPicture } | null>> {
+  const answer = await session.ask((token) => api.sheet(token, of.batch, of.sheet_id));
+  if (answer.kind !== 'ok') return answer;
+  const { reading } = answer.value;
+  if (reading?.kind !== 'sheet') return { kind: 'ok', value: null };
+  const bytes = new TextEncoder().encode(JSON.stringify(reading)).slice().buffer;
+  return { kind: 'ok', value: { reading, picture: { of, bytes, type: 'application/json', raster: null } } };
+}
+
 const shownOf = ({ bytes, type, raster }: NewPicture): Shown => ({
   at: 'here',
   blob: new Blob([bytes], { type }),
@@ -171,6 +192,17 @@ export function createPictures(deps: PictureDeps) {
       const finding = under.get(name) ?? find(user, of).finally(() => under.delete(name));
       under.set(name, finding);
       return finding;
+    },
+
+    /** What was measured on a page: the kept one at once, the server's when it answers. @param tell null: there is none here */
+    async measured(user: UserDb, of: PictureOf, tell: (reading: SheetReading | null) => void): Promise<void> {
+      const kept = await takePicture(user, of, deps.now()).catch(() => null);
+      const parsed = kept && v.safeParse(SheetReading, JSON.parse(await kept.blob.text()));
+      if (parsed?.success) tell(parsed.output);
+      const answer = await fetchReading(deps, of);
+      if (answer.kind !== 'ok') return parsed?.success ? undefined : tell(null);
+      if (answer.value) await keep(user, [answer.value.picture]);
+      tell(answer.value?.reading ?? null);
     },
   };
 }

@@ -18,13 +18,20 @@ export interface PictureOf {
   what:
     | { kind: 'field'; field: string /** `template@version` */; template: string }
     /** the page, `width` pixels wide; null: the scan itself */
-    | { kind: 'page'; width: number | null };
+    | { kind: 'page'; width: number | null }
+    /** what the engine measured on it, as JSON: what is drawn over the page */
+    | { kind: 'reading' };
 }
 
-export const nameOf = ({ sheet_id, image, what }: PictureOf): string =>
-  [sheet_id, image ?? '', ...(what.kind === 'field' ? [what.template, what.field] : ['', what.width ?? 'scan'])].join(
-    '|',
-  );
+export function nameOf({ sheet_id, image, what }: PictureOf): string {
+  const part =
+    what.kind === 'field'
+      ? [what.template, what.field]
+      : what.kind === 'page'
+        ? ['page', what.width ?? 'scan']
+        : ['reading'];
+  return [sheet_id, image ?? '', ...part].join('|');
+}
 
 export interface NewPicture {
   of: PictureOf;
@@ -38,7 +45,7 @@ export interface KeptPicture {
   raster: Picture['raster'];
 }
 
-const STORES = ['pictures', 'picture_bytes', 'kept'] as const;
+const STORES = ['pictures', 'picture_bytes'] as const;
 type Tx = IDBPTransaction<UserSchema, (typeof STORES)[number][], 'readwrite'>;
 
 async function hashOf(bytes: ArrayBuffer): Promise<string> {
@@ -63,10 +70,15 @@ async function remove(tx: Tx, all: Map<string, Picture>, picture: Picture): Prom
 }
 
 /** Lets the longest unseen go until `room` bytes are free under `budget`. @returns whether they are */
-async function makeRoom(tx: Tx, all: Map<string, Picture>, room: number, budget: number): Promise<boolean> {
+async function makeRoom(
+  tx: Tx,
+  all: Map<string, Picture>,
+  pinned: ReadonlySet<string>,
+  room: number,
+  budget: number,
+): Promise<boolean> {
   let used = sizeOf(all.values());
   if (used + room <= budget) return true;
-  const pinned = await pinnedBatches(tx);
   const stays = [...all.values()].filter(({ batch }) => pinned.has(batch));
   // Not one is let go for what would not fit all the same.
   if (sizeOf(stays) + room > budget) return false;
@@ -78,8 +90,9 @@ async function makeRoom(tx: Tx, all: Map<string, Picture>, room: number, budget:
   return used + room <= budget;
 }
 
-const pinnedBatches = async (tx: Tx): Promise<Set<string>> =>
-  new Set((await tx.objectStore('kept').getAll()).filter(({ pinned }) => pinned).map(({ batch }) => batch));
+/** Not part of the transactions that change pictures: whoever waits for a batch to be kept would be told of each of them. */
+const pinnedBatches = async (user: UserDb): Promise<Set<string>> =>
+  new Set((await user.getAll('kept')).filter(({ pinned }) => pinned).map(({ batch }) => batch));
 
 /**
  * Keeps pictures, in one transaction. @returns how many of them are here now: fewer than were given when the budget is full of
@@ -105,6 +118,7 @@ export async function keepPictures(
       } satisfies Picture,
     })),
   );
+  const pinned = await pinnedBatches(user);
   const put = (): Promise<number> =>
     write(user, [...STORES], async (tx) => {
       const all = new Map((await tx.objectStore('pictures').getAll()).map((one) => [one.name, one]));
@@ -113,7 +127,7 @@ export async function keepPictures(
         const before = all.get(picture.name);
         if (before) await remove(tx, all, before);
         const known = [...all.values()].some(({ hash }) => hash === picture.hash);
-        if (!known && !(await makeRoom(tx, all, picture.size, budget))) continue;
+        if (!known && !(await makeRoom(tx, all, pinned, picture.size, budget))) continue;
         if (!known) await tx.objectStore('picture_bytes').put(bytes, picture.hash);
         await tx.objectStore('pictures').put(picture);
         all.set(picture.name, picture);
@@ -159,9 +173,9 @@ export async function keptOf(user: UserDb, wanted: readonly PictureOf[]): Promis
 
 /** Forgets the pictures of a batch; null: of all that are not kept offline. */
 export async function forgetPictures(user: UserDb, batch: string | null): Promise<void> {
+  const pinned = await pinnedBatches(user);
   await write(user, [...STORES], async (tx) => {
     const all = new Map((await tx.objectStore('pictures').getAll()).map((one) => [one.name, one]));
-    const pinned = await pinnedBatches(tx);
     for (const picture of [...all.values()])
       if (batch === null ? !pinned.has(picture.batch) : picture.batch === batch) await remove(tx, all, picture);
   });
@@ -170,7 +184,7 @@ export async function forgetPictures(user: UserDb, batch: string | null): Promis
 /** How much is kept, and how much of it because somebody keeps its batch offline. */
 export async function picturesHere(user: UserDb): Promise<{ pictures: number; bytes: number; pinned_bytes: number }> {
   const all = await user.getAll('pictures');
-  const pinned = new Set((await user.getAll('kept')).filter((one) => one.pinned).map(({ batch }) => batch));
+  const pinned = await pinnedBatches(user);
   const bytes = sizeOf(all);
   return { pictures: all.length, bytes, pinned_bytes: sizeOf(all.filter(({ batch }) => pinned.has(batch))) };
 }

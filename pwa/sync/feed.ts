@@ -242,12 +242,13 @@ export async function dropCovered(
 
 /** Forgets a scope: it is no longer there for this user, or no longer wanted on this device. */
 export async function letGo(user: UserDb, scope: string): Promise<void> {
-  await write(user, [...STORES, 'kept'], async (tx) => {
+  await write(user, [...STORES, 'kept', 'keeping'], async (tx) => {
     const feed = await tx.objectStore('feeds').get(scope);
     for (const generation of [feed?.generation, feed?.building?.generation])
       if (generation !== undefined) await tx.objectStore('parts').delete(range(scope, generation));
     await tx.objectStore('feeds').delete(scope);
     await tx.objectStore('kept').delete(batchOf(scope));
+    await tx.objectStore('keeping').delete(batchOf(scope));
     await dropCovered(tx);
   });
 }
@@ -257,6 +258,14 @@ export async function keepBatch(user: UserDb, batch: string, pinned: boolean, at
   await write(user, ['kept'], async (tx) => {
     const before = await tx.objectStore('kept').get(batch);
     await tx.objectStore('kept').put({ batch, pinned: pinned || (before?.pinned ?? false), at });
+  });
+}
+
+/** A batch is no longer to be kept until somebody lets it go: it is one of those that were opened lately. */
+export async function unpinBatch(user: UserDb, batch: string, at: number): Promise<void> {
+  await write(user, ['kept', 'keeping'], async (tx) => {
+    await tx.objectStore('kept').put({ batch, pinned: false, at });
+    await tx.objectStore('keeping').delete(batch);
   });
 }
 

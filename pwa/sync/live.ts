@@ -3,6 +3,7 @@
 import { ENDED } from '../../shared/protocol/stage.ts';
 import type { Api } from '../api.ts';
 import { type Changed, onChange, openUser, type QueueDb, type UserDb } from '../db.ts';
+import { serveKeeping } from '../media/keep.ts';
 import type { Session } from '../session.ts';
 import { follow } from './follow.ts';
 import { createNap, type Nap } from './nap.ts';
@@ -129,6 +130,7 @@ async function serveUser(deps: LiveDeps, naps: Naps, userId: string, signal: Abo
   // Closed by a sign-out, or by a newer Sheaf: what is kept is there for the next time.
   const office = serveOffice(pull, userId, naps.office, signal).catch(() => {});
   const engine = createSync({ ...pull, userId, onWaiting: () => void deps.standBehind(), retry: naps.retry });
+  const keeping = serveKeeping(pull, signal).catch(() => {});
   naps.sync = engine;
   const sync = engine.serve(signal).catch(() => {});
   const followed = new Map<string, Promise<void>>();
@@ -204,7 +206,7 @@ async function serveUser(deps: LiveDeps, naps: Naps, userId: string, signal: Abo
     stop();
     naps.office.wake();
     engine.wake();
-    await Promise.allSettled([office, sync, ...followed.values()]);
+    await Promise.allSettled([office, sync, keeping, ...followed.values()]);
     user.close();
   }
 }

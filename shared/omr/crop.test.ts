@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { drawSheet } from '../corpus/draw.ts';
 import { randomContent } from '../corpus/sample.ts';
-import { turn } from '../corpus/wear.ts';
+import { bend, turn } from '../corpus/wear.ts';
 import { builtIn } from '../template/built-in.ts';
 import { fieldBubbles, isMarked, SNIPPET_PX_PER_MM, snippetBox } from '../template/snippet-box.ts';
 import { cropUpright } from './crop.ts';
@@ -28,37 +28,40 @@ const darknessAt = (
 };
 
 test.each([
-  [0, 150],
-  [0, 600],
-  [90, 200],
-  [180, 200],
-  [270, 150],
-  [3, 200],
-])('turned by %i° at %i dpi, a snippet stands upright and each bubble lies where its box says', (degrees, dpi) => {
-  const truth = { ...randomContent(HUNDRED, 7), seed: 5 };
-  const image = turn(drawSheet(HUNDRED, truth, dpi), degrees);
-  const reading = readPage(image, [HUNDRED]);
-  if (reading.kind !== 'sheet') throw new Error('not read');
-  for (const label of ['q1', 'q26', 'q100', 'roll', 'variant']) {
-    const box = snippetBox(HUNDRED, label)!;
-    const cut = cropUpright(image, reading.to_image as unknown as Homography, box, SNIPPET_PX_PER_MM);
-    expect([cut.width, cut.height]).toEqual(
-      [box.width, box.height].map((side) => Math.round(side * SNIPPET_PX_PER_MM)),
-    );
-    const { type, bubbles } = fieldBubbles(HUNDRED, label)!;
-    const value = reading.fields.find((field) => field.label === label)!.value;
-    const at = ({ bubble }: (typeof bubbles)[number]): number =>
-      darknessAt(
-        cut,
-        (bubble.x - box.x) * SNIPPET_PX_PER_MM,
-        (bubble.y - box.y) * SNIPPET_PX_PER_MM,
-        bubble.width * SNIPPET_PX_PER_MM * 0.2,
+  [0, 150, 0],
+  [0, 600, 0],
+  [90, 200, 0],
+  [180, 200, 0],
+  [270, 150, 0],
+  [0, 200, 3],
+] as const)(
+  'turned by %i° at %i dpi and %i° askew, a snippet stands upright and each bubble lies where its box says',
+  (degrees, dpi, skew) => {
+    const truth = { ...randomContent(HUNDRED, 7), seed: 5 };
+    const image = bend(turn(drawSheet(HUNDRED, truth, dpi), degrees), { skew });
+    const reading = readPage(image, [HUNDRED]);
+    if (reading.kind !== 'sheet') throw new Error('not read');
+    for (const label of ['q1', 'q26', 'q100', 'roll', 'variant']) {
+      const box = snippetBox(HUNDRED, label)!;
+      const cut = cropUpright(image, reading.to_image as unknown as Homography, box, SNIPPET_PX_PER_MM);
+      expect([cut.width, cut.height]).toEqual(
+        [box.width, box.height].map((side) => Math.round(side * SNIPPET_PX_PER_MM)),
       );
-    const marked = bubbles.filter((one) => isMarked(type, value, one)).map(at);
-    const rest = bubbles.filter((one) => !isMarked(type, value, one)).map(at);
-    if (marked.length > 0) expect(Math.min(...marked), label).toBeGreaterThan(Math.max(...rest));
-  }
-});
+      const { type, bubbles } = fieldBubbles(HUNDRED, label)!;
+      const value = reading.fields.find((field) => field.label === label)!.value;
+      const at = ({ bubble }: (typeof bubbles)[number]): number =>
+        darknessAt(
+          cut,
+          (bubble.x - box.x) * SNIPPET_PX_PER_MM,
+          (bubble.y - box.y) * SNIPPET_PX_PER_MM,
+          bubble.width * SNIPPET_PX_PER_MM * 0.2,
+        );
+      const marked = bubbles.filter((one) => isMarked(type, value, one)).map(at);
+      const rest = bubbles.filter((one) => !isMarked(type, value, one)).map(at);
+      if (marked.length > 0) expect(Math.min(...marked), label).toBeGreaterThan(Math.max(...rest));
+    }
+  },
+);
 
 test('a box that leaves the raster is white there', () => {
   const black = { width: 10, height: 10, data: new Uint8Array(100) };

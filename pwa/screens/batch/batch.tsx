@@ -18,6 +18,7 @@ import { BatchActions } from './actions.tsx';
 import { ActivityLog } from './activity-log.tsx';
 import { withEarlier } from './feed.ts';
 import { ItemFeed } from './item-feed.tsx';
+import { KeepOffline } from './keep-offline.tsx';
 import { ResultsTable } from './results-table.tsx';
 import { Scan } from './scan.tsx';
 import { type Connection, connectionOf, remaining, segmentsOf, sentence, stageViews } from './story.ts';
@@ -93,6 +94,7 @@ export const BatchScreen = ({ id, me }: { id: string; me: Me }) => {
             <ItemFeed rows={feed} alive={!ENDED.includes(detail.status)} onSheet={setSheet} />
             <ActivityLog events={log?.events} startedAt={detail.created_at} />
           </div>
+          <KeepOffline batch={id} />
           <Groups rows={groups?.items} />
           <ResultsTable key={id} batch={id} rows={sheets} provisional={detail.provisional} onSheet={setSheet} />
         </>

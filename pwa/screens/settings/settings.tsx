@@ -6,9 +6,12 @@ import { useApp, useUser } from '../../app.ts';
 import { download } from '../../batch-actions.ts';
 import { install, installing, isIpad } from '../../install.ts';
 import { setTheme, THEMES, theme } from '../../looks.ts';
+import { forgetPictures } from '../../media/store.ts';
+import { batchPath } from '../../route.ts';
 import { useLive } from '../../store.ts';
+import { letGo, scopeOf } from '../../sync/feed.ts';
 import { mayReview } from '../../sync/office.ts';
-import { KeyHint, Meter, Segmented } from '../../ui/controls.tsx';
+import { IconButton, KeyHint, Meter, Segmented } from '../../ui/controls.tsx';
 import { bytes } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Banner, Confirm, ScreenTitle } from '../../ui/parts.tsx';
@@ -77,7 +80,9 @@ const Storage = () => {
   const [asking, setAsking] = useState(false);
   const [said, setSaid] = useState<string | null>(null);
   const [persisted, setPersisted] = useState<boolean | null>(null);
-  const here = useLive('storage', ['uploads', 'chunks', 'batches', 'sheets'], () => storedHere(queue, user));
+  const here = useLive('storage', ['uploads', 'chunks', 'batches', 'sheets', 'pictures', 'kept'], () =>
+    storedHere(queue, user),
+  );
   useEffect(() => {
     navigator.storage?.persisted?.().then(setPersisted, () => {});
   }, []);
@@ -120,7 +125,37 @@ const Storage = () => {
               {here.batches} · {t.sheetsKept(here.sheets)}
             </dd>
           </div>
+          <div class="fact">
+            <dt>{t.pictures}</dt>
+            <dd class="pictures-kept">
+              {t.picturesWords({
+                size: bytes(here.pictures.bytes),
+                pinned: bytes(here.pictures.pinned),
+                budget: bytes(here.pictures.budget),
+              })}
+            </dd>
+          </div>
         </dl>
+      )}
+      {here && here.offline.length > 0 && (
+        <ul class="offline-batches">
+          {here.offline.map(({ batch, name, bytes: size }) => (
+            <li key={batch}>
+              <a href={batchPath(batch)}>
+                <bdi>{name}</bdi>
+              </a>
+              <span class="quiet-line inline">{bytes(size)}</span>
+              <IconButton
+                icon="remove"
+                label={t.letGo({ name })}
+                onClick={async () => {
+                  await letGo(user, scopeOf(batch));
+                  await forgetPictures(user, batch);
+                }}
+              />
+            </li>
+          ))}
+        </ul>
       )}
       {persisted !== null && (
         <div class="persist">
