@@ -22,7 +22,7 @@ import { createSession, webLock } from './session.ts';
 import { useLive } from './store.ts';
 import { createLink } from './sync/link.ts';
 import { startLive } from './sync/live.ts';
-import { mayKeepKeys, mayKeepUsers } from './sync/office.ts';
+import { mayKeepKeys, mayKeepUsers, mayReview } from './sync/office.ts';
 import { toast } from './toast.ts';
 import { Toast } from './ui/controls.tsx';
 import { language } from './ui/language.ts';
@@ -36,7 +36,8 @@ const NewBatchScreen = lazily(async () => (await import('./screens/new-batch/new
 const QueueScreen = lazily(async () => (await import('./screens/queue/queue.tsx')).QueueScreen, 'soon');
 const SettingsScreen = lazily(async () => (await import('./screens/settings/settings.tsx')).SettingsScreen, 'soon');
 const PasswordScreen = lazily(async () => (await import('./screens/password/password.tsx')).PasswordScreen);
-// Keys, tasks and users are the office's: a tablet at a centre never asks for them.
+// Review, keys, tasks and users are the office's: a tablet at a centre never asks for them.
+const ReviewScreen = lazily(async () => (await import('./screens/review/review.tsx')).ReviewScreen);
 const KeysScreen = lazily(async () => (await import('./screens/keys/keys.tsx')).KeysScreen);
 const KeyScreen = lazily(async () => (await import('./screens/keys/key.tsx')).KeyScreen);
 const TasksScreen = lazily(async () => (await import('./screens/tasks/tasks.tsx')).TasksScreen);
@@ -93,6 +94,12 @@ const Screens = ({ app }: { app: App }) => {
   );
   const screen = (() => {
     switch (route.value.screen) {
+      case 'review':
+        return mayReview(me.role) ? (
+          <ReviewScreen key={route.value.batch ?? ''} batch={route.value.batch} me={me} />
+        ) : (
+          nowhere
+        );
       case 'keys':
         return mayKeepKeys(me.role) ? <KeysScreen /> : nowhere;
       case 'key':

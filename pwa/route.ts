@@ -7,6 +7,7 @@ export type Route =
   | { screen: 'queue' }
   | { screen: 'settings' }
   | { screen: 'batch'; id: string }
+  | { screen: 'review'; batch: string | null }
   | { screen: 'keys' }
   | { screen: 'key'; id: string | null }
   | { screen: 'tasks' }
@@ -32,6 +33,8 @@ export function parseRoute(path: string): Route {
   if (!isEncoded(path)) return { screen: 'nowhere', path };
   const batch = /^\/batches\/([^/]+)\/?$/.exec(path)?.[1];
   if (batch !== undefined) return { screen: 'batch', id: decodeURIComponent(batch) };
+  const review = /^\/review\/([^/]+)\/?$/.exec(path)?.[1];
+  if (review !== undefined) return { screen: 'review', batch: decodeURIComponent(review) };
   const [, place, id] = /^\/(keys|tasks|users)\/([^/]+)\/?$/.exec(path) ?? [];
   if (place !== undefined && id !== undefined)
     return { screen: ONE[place as keyof typeof ONE], id: decodeURIComponent(id) };
@@ -39,6 +42,8 @@ export function parseRoute(path: string): Route {
     case '':
     case '/batches':
       return { screen: 'batches' };
+    case '/review':
+      return { screen: 'review', batch: null };
     case '/new':
       return { screen: 'new' };
     case '/queue':
@@ -62,6 +67,8 @@ export function parseRoute(path: string): Route {
 }
 
 export const batchPath = (id: string): string => `/batches/${encodeURIComponent(id)}`;
+
+export const reviewPath = (batch: string): string => `/review/${encodeURIComponent(batch)}`;
 
 export const keyPath = (id: string): string => `/keys/${encodeURIComponent(id)}`;
 export const taskPath = (id: string): string => `/tasks/${encodeURIComponent(id)}`;

@@ -38,7 +38,8 @@ export type IconName =
   | 'export'
   | 'open'
   | 'storage'
-  | 'leave';
+  | 'leave'
+  | 'review';
 
 export interface Segment {
   tone: Tone | 'rest';

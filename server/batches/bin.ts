@@ -64,7 +64,6 @@ export async function purgeBatch(
       'corrections',
       'pages',
       'sheet_groups',
-      'settlements',
       'stages',
       'events',
       'uploads',

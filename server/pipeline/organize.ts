@@ -1,6 +1,7 @@
 // Organising: when the last page is read, its groups are made (batches/grouping.ts) and told, and two stages end.
 import { type Group, groupsOf, keepGroups } from '../batches/grouping.ts';
 import { tasksIn, tellOtherFiles } from '../batches/other-files.ts';
+import { appendForeseen } from '../corrections/foreseen.ts';
 import { placePages } from '../corrections/place.ts';
 import { endStage, type Logged, tell } from '../progress/log.ts';
 import { counted, type Step } from './steps.ts';
@@ -12,6 +13,7 @@ export const organize: Step = async (batch, { db, announce }) => {
     const at = Date.now();
     if (!(await endStage(tx, batch_id, 'organizing_qr', at))) return [];
     const tasksBefore = await tasksIn(tx, batch_id);
+    await appendForeseen(db, tx, batch);
     const groups = await groupsOf(tx, batch);
     await keepGroups(tx, batch, groups);
     // What people said of covers and pages holds for this reading too.

@@ -11,11 +11,13 @@ import { forgetPictures } from '../../media/store.ts';
 import { batchPath } from '../../route.ts';
 import { useLive } from '../../store.ts';
 import { letGo, scopeOf } from '../../sync/feed.ts';
+import { mayReview } from '../../sync/office.ts';
 import { IconButton, KeyHint, Meter, Segmented } from '../../ui/controls.tsx';
 import { bytes } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Banner, Confirm, ScreenTitle } from '../../ui/parts.tsx';
 import { LanguageChoice } from '../language-choice.tsx';
+import { reviewKeys } from '../review/say.ts';
 import { placesFor } from '../shell.tsx';
 import { roleWords } from '../users/roles.ts';
 import { settingsWords, shellWords } from '../words.ts';
@@ -248,6 +250,7 @@ const Shortcuts = ({ me }: { me: Me }) => {
     ['j k', t.moveRows],
     ['Enter', t.openRow],
     ['/', t.findHere],
+    ...(mayReview(me.role) ? reviewKeys() : []),
   ];
   return (
     <section class="card" aria-labelledby="shortcuts-title">
