@@ -2,7 +2,8 @@
 // flagged for a person.
 import { FIELD_FLAGS, type FieldReading } from '../protocol/reading.ts';
 import { type LaidField, optionsOf } from '../template/geometry.ts';
-import { confidenceOf, markedAlone, markedBeside, UNSEEN_ERROR } from './confidence.ts';
+import { confidenceOf, markedAlone, markedBeside } from './confidence.ts';
+import { UNSEEN_ERROR } from './confidence-steps.ts';
 import { isOutside, isScribble, isTick, type Shape } from './shape.ts';
 
 export interface PageLevels {

@@ -7,7 +7,7 @@ import { parseQr, sheetQr } from '../template/qr-text.ts';
 import type { Template } from '../template/template.ts';
 import { toBase64 } from './base64.ts';
 import { glyphDarkness, measureBubbles, outlineMatch, wornDarkness } from './bubbles.ts';
-import { MISALIGNED_ERROR } from './confidence.ts';
+import { MISALIGNED_ERROR } from './confidence-steps.ts';
 import { blankLevel, decideField, type Look, netDarkness, pageLevels } from './decide.ts';
 import { type Corners, findCorners, ZONES } from './fiducials.ts';
 import { flatten } from './flatten.ts';
@@ -21,7 +21,7 @@ import { type Frame, findPaper, inkShare, type Paper, shrink } from './threshold
 import type { Homography } from './warp.ts';
 
 /** Raised whenever the same raster may read differently: readings are kept beside it. */
-export const ENGINE_VERSION = 3;
+export const ENGINE_VERSION = 4;
 
 /** Nothing smaller holds a page: 100 pixels are 9 dpi. */
 const SMALLEST_SIDE = 100;
