@@ -53,7 +53,7 @@ export const askedBy = (values: { pages: string; levels: string; keep?: string; 
 };
 
 /**
- * Sees the pages that are not in the file yet, level by level. Tells on stderr how far it is.
+ * Sees the pages that are not in the file yet. Tells on stderr how far it is.
  * @returns what every page came to, those of the file with them; fewer than were asked for when the minutes were over
  */
 export const seeWorn = async <T>(
@@ -62,7 +62,8 @@ export const seeWorn = async <T>(
   tallyOf: (seen: SeenPage, level: Level) => T,
 ): Promise<Tally<T>[]> => {
   const kept = openKept<T>(keep, { ...errand, engine: ENGINE_VERSION });
-  const wanted = levels.flatMap((level) => Array.from({ length: pages }, (_, page) => ({ level, page })));
+  // level by level at each page, so that what is done when the minutes are over is in equal parts
+  const wanted = Array.from({ length: pages }, (_, page) => levels.map((level) => ({ level, page }))).flat();
   const all = kept.before.filter(({ level, page }) => levels.includes(level) && page < pages);
   const known = new Set(all.map(({ level, page }) => `${level}/${page}`));
   const due = wanted.filter(({ level, page }) => !known.has(`${level}/${page}`));
@@ -87,9 +88,7 @@ export const seeWorn = async <T>(
         if (done % 50 === 0) {
           const each = (performance.now() - began) / done;
           const left = Math.ceil((each * (due.length - done)) / 60_000);
-          process.stderr.write(
-            `level ${level}: ${done} of ${due.length} pages, ${Math.round(each)} ms each, ${left} min left\n`,
-          );
+          process.stderr.write(`${done} of ${due.length} pages, ${Math.round(each)} ms each, ${left} min left\n`);
         }
         give();
       });

@@ -158,8 +158,8 @@ interface Tick {
   dy: number;
 }
 
-/** A tick has a hundred points of this grid, and its centre of mass is finer than one by ten times. */
-const GRID_MM = 0.25;
+/** A tick has 160 points of this grid: its centre of mass is finer than one of them by ten times. */
+const GRID_MM = 0.2;
 
 const lookForTicks = (
   image: GrayImage,

@@ -24,6 +24,8 @@ export interface Shape {
 // is scribbled over 0.45 and more for nine in ten.
 export const isTick = ({ drawn, cover, ink }: Shape): boolean => drawn > 1.22 && cover < 0.7 && ink > 0.3;
 export const isScribble = ({ beyond, cover }: Shape): boolean => beyond > 0.42 && cover > 0.75;
+/** Wide and pale, as an eraser leaves a mark; a mark as faint in the mean that was meant is darker and covers less. */
+export const isRubbed = ({ cover, ink }: Shape): boolean => cover > 0.78 && ink < 0.37;
 /** Something is drawn around the bubble and not in it. A ring around it takes 0.83 of this one; what neighbours' ticks and
  *  strokes reach of it is a quarter at most. */
 export const isOutside = ({ beside }: Shape): boolean => beside > 0.25;
