@@ -96,8 +96,8 @@ const sample = (
 /** The same for the inside of a bubble that is on the raster. */
 const sampleInside = ({ data, width }: GrayImage, { x: cx, y: cy }: Point, [ux, uy, vx, vy]: Axes): void => {
   const { lines, step } = INNER_LINES;
-  const dx = fixed(step * ux);
-  const dy = fixed(step * uy);
+  const dx = fixed(step * vx);
+  const dy = fixed(step * vy);
   let at = 0;
   for (let l = 0; l < lines.length; l += 3) {
     const u = lines[l]!;
