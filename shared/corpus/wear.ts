@@ -115,42 +115,45 @@ const weightsOf = (sigma: number): Float32Array => {
   return Float32Array.from(kept);
 };
 
-let plane = new Float32Array(0);
-
 /** Out of focus. @param sigma in pixels */
 export const blur = (image: GrayImage, sigma: number): GrayImage => {
   if (sigma <= 0) return image;
   const { width, height, data } = image;
   const weights = weightsOf(sigma);
   const reach = weights.length - 1;
-  if (plane.length < width * height) plane = new Float32Array(width * height);
+  // rows that are blurred across wait here until all that are needed below are there: no more than fits a cache
+  const rows = Array.from({ length: 2 * reach + 2 }, () => new Float32Array(width));
+  const rowAt = (y: number): Float32Array => rows[Math.max(0, Math.min(height - 1, y)) % rows.length]!;
   const line = new Float32Array(width + 2 * reach);
-  for (let y = 0; y < height; y++) {
-    const row = plane.subarray(y * width, (y + 1) * width);
+  const across = (y: number): void => {
     line.fill(data[y * width]!, 0, reach);
     line.set(data.subarray(y * width, (y + 1) * width), reach);
     line.fill(data[(y + 1) * width - 1]!, reach + width);
-    for (let x = 0; x < width; x++) row[x] = line[x + reach]! * weights[0]!;
-    for (let k = 1; k <= reach; k++) {
-      const weight = weights[k]!;
-      const [before, after] = [reach - k, reach + k];
-      for (let x = 0; x < width; x++) row[x] = row[x]! + (line[x + before]! + line[x + after]!) * weight;
-    }
-  }
+    spread(rowAt(y), weights, (k) => line.subarray(reach + k));
+  };
   const out = new Uint8ClampedArray(width * height);
   const sum = new Float32Array(width);
+  for (let y = 0; y < Math.min(height, reach); y++) across(y);
   for (let y = 0; y < height; y++) {
-    const from = y * width;
-    for (let x = 0; x < width; x++) sum[x] = plane[from + x]! * weights[0]!;
-    for (let k = 1; k <= reach; k++) {
-      const weight = weights[k]!;
-      const above = Math.max(0, y - k) * width;
-      const below = Math.min(height - 1, y + k) * width;
-      for (let x = 0; x < width; x++) sum[x] = sum[x]! + (plane[above + x]! + plane[below + x]!) * weight;
-    }
-    out.set(sum, from);
+    if (y + reach < height) across(y + reach);
+    spread(sum, weights, (k) => rowAt(y + k));
+    out.set(sum, y * width);
   }
   return { width, height, data: new Uint8Array(out.buffer) };
+};
+
+/** The weighted sum of lines before and after one, two pairs at a time, which spares half of the writing. */
+const spread = (to: Float32Array, weights: Float32Array, at: (k: number) => Float32Array): void => {
+  const [middle, own] = [at(0), weights[0]!];
+  for (let x = 0; x < to.length; x++) to[x] = middle[x]! * own;
+  for (let k = 1; k < weights.length; k += 2) {
+    const [near, far] = [weights[k]!, weights[k + 1] ?? 0];
+    const [before, after] = [at(-k), at(k)];
+    const [further, beyond] = k + 1 < weights.length ? [at(-k - 1), at(k + 1)] : [before, after];
+    for (let x = 0; x < to.length; x++) {
+      to[x] = to[x]! + (before[x]! + after[x]!) * near + (further[x]! + beyond[x]!) * far;
+    }
+  }
 };
 
 /** 65,536 draws of unit variance, made once: drawing four million for each page would take most of its time. */
@@ -164,14 +167,17 @@ export const grain = (image: GrayImage, sigma: number, seed: number): GrayImage 
   }
   const random = seeded(seed);
   const { width, height, data: from } = image;
-  // which rounds and clamps as it is written
+  // greys are whole numbers, so that grain may be rounded before it is added
+  const own = new Int16Array(grains.length);
+  for (let i = 0; i < own.length; i++) own[i] = Math.round(sigma * grains[i]!);
+  // which clamps as it is written
   const data = new Uint8ClampedArray(from.length);
   // each row starts at a place of its own, so that no pattern shows
   for (let y = 0; y < height; y++) {
     let at = random.int(65_536);
     const step = 1 + 2 * random.int(64);
     for (let i = y * width; i < (y + 1) * width; i++) {
-      data[i] = from[i]! + sigma * grains[at]!;
+      data[i] = from[i]! + own[at]!;
       at = (at + step) & 65_535;
     }
   }

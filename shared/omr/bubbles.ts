@@ -74,8 +74,8 @@ export const measureBubbles = (
     }
     const inside =
       centre.x > reachX && centre.y > reachY && centre.x + reachX < width - 1 && centre.y + reachY < height - 1;
-    const dx = fixed(samples.step * ux);
-    const dy = fixed(samples.step * uy);
+    const dx = fixed(samples.step * vx);
+    const dy = fixed(samples.step * vy);
     let sum = 0;
     let count = inside ? samples.points : 0;
     for (let l = 0; l < lines.length; l += 3) {

@@ -158,8 +158,8 @@ interface Tick {
   dy: number;
 }
 
-/** A tick has a hundred points of this grid, and its centre of mass is finer than one by ten times. */
-const GRID_MM = 0.25;
+/** A tick has 160 points of this grid: its centre of mass is finer than one of them by ten times. */
+const GRID_MM = 0.2;
 
 const lookForTicks = (
   image: GrayImage,
@@ -207,12 +207,12 @@ const findTick = (
   let mass = 0;
   let mx = 0;
   let my = 0;
-  const dx = fixed(ux);
-  const dy = fixed(uy);
-  for (let j = -rows; j <= rows; j++) {
-    let x = fixed(centre.x + j * vx - columns * ux);
-    let y = fixed(centre.y + j * vy - columns * uy);
-    for (let i = -columns; i <= columns; i++) {
+  const dx = fixed(vx);
+  const dy = fixed(vy);
+  for (let i = -columns; i <= columns; i++) {
+    let x = fixed(centre.x + i * ux - rows * vx);
+    let y = fixed(centre.y + i * uy - rows * vy);
+    for (let j = -rows; j <= rows; j++) {
       const ix = x >> FRACTION;
       const iy = y >> FRACTION;
       x = (x + dx) | 0;

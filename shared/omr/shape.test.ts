@@ -90,6 +90,16 @@ describe('[R2] what is drawn instead of a fill is read and said', () => {
     expect(odd.filter(({ flags }) => flags.includes('tick') || flags.includes('scribble'))).toEqual([]);
   });
 
+  test('what a bad eraser left is no answer that nobody looks at', () => {
+    const rub: Draw = (image, bubble, scale, random) => {
+      const darkness = random.between(0.12, 0.25);
+      fillBubble(image, bubble, scale, { coverage: [0.7, 1], darkness: [darkness, darkness], offset: 0.05 }, random);
+    };
+    const { odd } = mixed(rub, 10);
+    expect(odd.filter(({ value }) => value !== '').length).toBeGreaterThan(0);
+    expect(odd.filter(({ value, flags }) => value !== '' && !flags.includes('doubtful'))).toEqual([]);
+  });
+
   test('two marks of which one is crossed out with a line stay two marks', () => {
     const image = blank();
     const first = questions[0]!.groups[0]!;

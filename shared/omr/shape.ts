@@ -24,6 +24,8 @@ export interface Shape {
 // is scribbled over 0.45 and more for nine in ten.
 export const isTick = ({ drawn, cover, ink }: Shape): boolean => drawn > 1.22 && cover < 0.7 && ink > 0.3;
 export const isScribble = ({ beyond, cover }: Shape): boolean => beyond > 0.42 && cover > 0.75;
+/** Wide and pale, as an eraser leaves a mark; a mark as faint in the mean that was meant is darker and covers less. */
+export const isRubbed = ({ cover, ink }: Shape): boolean => cover > 0.78 && ink < 0.37;
 /** Something is drawn around the bubble and not in it. A ring around it takes 0.83 of this one; what neighbours' ticks and
  *  strokes reach of it is a quarter at most. */
 export const isOutside = ({ beside }: Shape): boolean => beside > 0.25;
@@ -94,8 +96,8 @@ const sample = (
 /** The same for the inside of a bubble that is on the raster. */
 const sampleInside = ({ data, width }: GrayImage, { x: cx, y: cy }: Point, [ux, uy, vx, vy]: Axes): void => {
   const { lines, step } = INNER_LINES;
-  const dx = fixed(step * ux);
-  const dy = fixed(step * uy);
+  const dx = fixed(step * vx);
+  const dy = fixed(step * vy);
   let at = 0;
   for (let l = 0; l < lines.length; l += 3) {
     const u = lines[l]!;

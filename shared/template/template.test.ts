@@ -113,6 +113,21 @@ describe('errors name the field they are about', () => {
       /no field q99/,
     ],
     ['options twice', (json) => Object.assign(json.fields[2]!, { options: ['A', 'A'] }), 'fields.2.options', /twice/],
+    [
+      'a box to write in over bubbles',
+      (json) => {
+        const [x, y] = (json.fields[2] as { origin: [number, number] }).origin;
+        Object.assign(json, { writing: [{ caption: 'NAME', box: [x - 1, y - 1, 30, 10] }] });
+      },
+      'fields.2',
+      /write NAME in covers a bubble/,
+    ],
+    [
+      'a box to write in that leaves the page',
+      (json) => Object.assign(json, { writing: [{ caption: 'NAME', box: [190, 285, 30, 10] }] }),
+      'writing.0.box',
+      /outside/,
+    ],
     ['a QR zone off the page', (json) => Object.assign(json.qr, { x: 205 }), 'qr', /outside/],
     [
       'no step between questions',

@@ -231,7 +231,7 @@ export const parseTemplate = (json: unknown): ParsedTemplate => {
 
 type Spot = [number, number];
 
-/** What a schema cannot see: labels used twice, and bubbles or marks off the page. */
+/** What a schema cannot see: labels used twice, bubbles or marks off the page, bubbles that are written over. */
 const inconsistencies = (template: Template): TemplateError[] => {
   const errors: TemplateError[] = [];
   const seen = new Set<string>();
@@ -239,6 +239,7 @@ const inconsistencies = (template: Template): TemplateError[] => {
   const outside = (x: number, y: number, w: number, h: number) =>
     x - w / 2 < 0 || y - h / 2 < 0 || x + w / 2 > width || y + h / 2 > height;
   let bubbles = 0;
+  const written = writtenOver(template.writing);
 
   const { fiducials } = template;
   const corners = fiducials.type === 'squares' ? fiducials.centres : [];
@@ -270,6 +271,8 @@ const inconsistencies = (template: Template): TemplateError[] => {
       }
       block.bubbles.forEach(({ at: [x, y], bubble: [w, h] = template.bubble }, k) => {
         if (outside(x, y, w, h)) errors.push({ field: `fields.${i}.bubbles.${k}`, message: 'leaves the page' });
+        const over = written(x, y, w, h);
+        if (over) errors.push({ field: `fields.${i}.bubbles.${k}`, message: over });
       });
       return;
     }
@@ -314,6 +317,19 @@ const inconsistencies = (template: Template): TemplateError[] => {
         break;
       }
     }
+    if (bubbles > MOST_BUBBLES || template.writing.length === 0) return;
+    for (let row = 0; row < rows; row++) {
+      const over = (columns?.[row] ?? block.options)
+        .map((_, k) => {
+          const x = block.origin[0] + step[0] * row + block.option_step[0] * k;
+          const y = block.origin[1] + step[1] * row + block.option_step[1] * k;
+          return written(x, y, bw, bh);
+        })
+        .find((message) => message !== null);
+      if (!over) continue;
+      errors.push({ field: `fields.${i}`, message: over });
+      break;
+    }
   });
   const fields = new Set(seen);
   template.joined?.forEach(({ label, of }, i) => {
@@ -326,6 +342,21 @@ const inconsistencies = (template: Template): TemplateError[] => {
       if (!fields.has(part)) errors.push({ field: `joined.${i}.of.${k}`, message: `there is no field ${part}` });
     });
   });
+  template.writing.forEach(({ box: [x, y, w, h] }, i) => {
+    if (outside(x + w / 2, y + h / 2, w, h))
+      errors.push({ field: `writing.${i}.box`, message: 'lies outside the page' });
+  });
   if (bubbles > MOST_BUBBLES) errors.push({ field: 'fields', message: `more than ${MOST_BUBBLES} bubbles` });
   return errors;
 };
+
+/** Says of a bubble, by centre and size, which of these boxes reaches into it: what is written there would be read as a mark. */
+const writtenOver =
+  (writing: Template['writing']) =>
+  (x: number, y: number, w: number, h: number): string | null => {
+    const over = writing.find(
+      ({ box: [left, top, wide, high] }) =>
+        x + w / 2 > left && x - w / 2 < left + wide && y + h / 2 > top && y - h / 2 < top + high,
+    );
+    return over ? `the box to write ${over.caption} in covers a bubble` : null;
+  };

@@ -1,5 +1,5 @@
-// A thread of `bench -- accuracy`: every so many-th worn page, through JPEG and the whole engine, each told to its parent.
-import { parentPort, workerData } from 'node:worker_threads';
+// A process of `bench -- accuracy` and `bench -- calibrate`: worn pages that its parent names, through JPEG and the whole
+// engine, each told back beside its truth.
 import { decodeGray, encodeJpeg } from '../../server/adapters/decode.ts';
 import { type Level, wornSheet } from '../../shared/corpus/levels.ts';
 import { fromBase64 } from '../../shared/omr/base64.ts';
@@ -9,17 +9,7 @@ import type { SheetReading } from '../../shared/protocol/reading.ts';
 import { BUILT_IN, builtIn } from '../../shared/template/built-in.ts';
 import { layOut } from '../../shared/template/geometry.ts';
 import type { Template } from '../../shared/template/template.ts';
-
-export interface Errand {
-  template: string;
-  level: Level;
-  seed: number;
-  dpi: number;
-  /** pages first, first + step, … below pages */
-  first: number;
-  step: number;
-  pages: number;
-}
+import type { Errand } from './worn.ts';
 
 export interface SeenField {
   label: string;
@@ -37,6 +27,8 @@ export interface SeenGroup {
   secondMarked: boolean;
   /** whether all of its bubbles are on the raster */
   seen: boolean;
+  /** whether it was read as something that it is not */
+  wrong: boolean;
 }
 
 export interface SeenPage {
@@ -54,7 +46,7 @@ export interface SeenPage {
 /** Seeds of different runs share no page: one run has fewer than this many. */
 export const SEED_STRIDE = 100_003;
 
-const look = async ({ template: id, level, seed, dpi }: Errand, page: number): Promise<SeenPage> => {
+const look = async ({ template: id, seed, dpi }: Errand, level: Level, page: number): Promise<SeenPage> => {
   const template = builtIn(id)!;
   const { image, jpeg, truth, effects } = wornSheet(template, level, seed * SEED_STRIDE + page, dpi);
   const decoded = await decodeGray(await encodeJpeg(image, jpeg));
@@ -73,15 +65,16 @@ const look = async ({ template: id, level, seed, dpi }: Errand, page: number): P
 };
 
 const groupsOf = (
-  { fills, threshold, to_image }: SheetReading,
+  { fills, threshold, to_image, fields: read }: SheetReading,
   template: Template,
   truth: ReadonlyMap<string, string>,
   { width, height }: { width: number; height: number },
 ): SeenGroup[] => {
   const { fields, bubbles } = layOut(template);
   const dark = fromBase64(fills);
-  return fields.flatMap(({ label, type, groups, options }) =>
+  return fields.flatMap(({ label, type, groups, options }, field) =>
     groups.map((first, column): SeenGroup => {
+      const told = read[field]!.value;
       const value = truth.get(label)!;
       const marked = type === 'grid' ? [value[column]!] : value.split('|');
       const order = options
@@ -92,14 +85,13 @@ const groupsOf = (
         return x > 0 && y > 0 && x < width && y < height;
       });
       const [top, second] = [order[0]!, order[1] ?? { level: 0, marked: false }];
-      return { top: top.level, topMarked: top.marked, second: second.level, secondMarked: second.marked, seen };
+      const wrong = type === 'grid' ? told[column] !== value[column] : told !== value;
+      return { top: top.level, topMarked: top.marked, second: second.level, secondMarked: second.marked, seen, wrong };
     }),
   );
 };
 
-if (parentPort) {
-  const errand = workerData as Errand;
-  for (let page = errand.first; page < errand.pages; page += errand.step) {
-    parentPort.postMessage(await look(errand, page));
-  }
-}
+const errand = JSON.parse(process.argv[2]!) as Errand;
+process.on('message', async ({ level, page }: { level: Level; page: number }) => {
+  process.send!({ level, seen: await look(errand, level, page) });
+});
