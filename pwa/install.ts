@@ -25,7 +25,8 @@ export const isIpad = (): boolean =>
 /** Files that came from outside and wait for the form of a new batch. */
 export const incoming = signal<File[]>([]);
 
-export function listenOutside(onFiles: () => void): void {
+/** From the very beginning: the browser offers it once, whenever it is ready. */
+export function listenForInstall(): void {
   if (isStandalone()) installing.value = 'installed';
   addEventListener('beforeinstallprompt', (event) => {
     event.preventDefault();
@@ -35,6 +36,9 @@ export function listenOutside(onFiles: () => void): void {
   addEventListener('appinstalled', () => {
     installing.value = 'installed';
   });
+}
+
+export function listenOutside(onFiles: () => void): void {
   const receive = (files: File[]): void => {
     if (files.length === 0) return;
     incoming.value = files;

@@ -7,7 +7,7 @@ import { createApi } from './api.ts';
 import { type App, AppContext, createCommands, UserContext } from './app.ts';
 import { createBatchActions } from './batch-actions.ts';
 import { NewerSchema, onChange, openQueue, openUser, type QueueDb, type UserDb } from './db.ts';
-import { listenOutside } from './install.ts';
+import { listenForInstall, listenOutside } from './install.ts';
 import { applyLooks } from './looks.ts';
 import { createPictures } from './media/pictures.ts';
 import { createOffice } from './office.ts';
@@ -176,6 +176,7 @@ async function start(): Promise<void> {
     render(<Closed title={closedWords().insecure} words={closedWords().insecureWords} />, root);
     return;
   }
+  listenForInstall();
   await applyLooks();
   startRouting();
   const registering = registerWorker();

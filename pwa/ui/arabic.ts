@@ -820,6 +820,8 @@ const queue: Translated<QueueWords> = {
   pausedWords: 'أوقفتها مؤقتًا. ما أُرسل منها محفوظ لدى الخادم، وعند المتابعة يُرسل الباقي.',
   removeServer: 'وما وصل منها إلى الخادم يُحذف هناك أيضًا.',
   openBatch: 'افتح الدفعة',
+  receipt: 'إيصال',
+  receiptNamed: 'احفظ إيصال {name}',
   clear: 'مسح',
   remove: 'إزالة',
   clearNamed: 'امسح {name}',
@@ -864,7 +866,7 @@ const queue: Translated<QueueWords> = {
   refused: 'رفضه الخادم: {why}',
   refusedStays: 'رفضه الخادم: {why} تبقى بياناته على هذا الجهاز.',
   sent: 'أُرسل',
-  arrivedWords: 'وصل كل {all} وتم التحقق منه.',
+  arrivedWords: 'وصل كل {all} وتم التحقق منه، {when}.',
   oneFile: '«{name}»',
 };
 

@@ -2,12 +2,15 @@
 import './queue.css';
 import { useRef, useState } from 'preact/hooks';
 import { useApp } from '../../app.ts';
+import { download } from '../../batch-actions.ts';
 import type { Sender } from '../../db.ts';
 import { batchPath } from '../../route.ts';
 import { useLive, useNow } from '../../store.ts';
 import { bytes, listed, when } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Banner, Confirm, Empty, Pill, ScreenTitle } from '../../ui/parts.tsx';
+import { chunksFor } from '../../uploads/queue.ts';
+import { receiptOf } from '../../uploads/receipt.ts';
 import { chooseSenders } from '../../uploads/sender.ts';
 import { readQueue } from './read.ts';
 import { type UploadView, viewUpload } from './state.ts';
@@ -93,10 +96,14 @@ export const QueueScreen = ({ userId }: { userId: string }) => {
 
 const UploadCard = ({ view, now }: { view: UploadView; now: number }) => {
   const t = queueWords();
-  const { commands } = useApp();
+  const { commands, queue } = useApp();
   const [removing, setRemoving] = useState(false);
   const { upload } = view;
   const sent = upload.step.at === 'sent';
+  const onReceipt = async (): Promise<void> => {
+    const text = receiptOf(upload, await chunksFor(queue, upload.id));
+    download(new Blob([text], { type: 'text/plain' }), `${upload.name}-receipt.txt`);
+  };
   return (
     <li class="card upload" data-upload={upload.id} data-step={upload.step.at}>
       <div class="upload-head">
@@ -144,6 +151,12 @@ const UploadCard = ({ view, now }: { view: UploadView; now: number }) => {
         {view.can_retry && !view.sending && (
           <button type="button" class="button" onClick={() => commands.tryAgain(upload.id)}>
             {upload.step.at === 'parked' ? t.tryAgain : t.sendNow}
+          </button>
+        )}
+        {sent && (
+          <button type="button" class="button" aria-label={t.receiptNamed({ name: upload.name })} onClick={onReceipt}>
+            <Icon name="export" />
+            {t.receipt}
           </button>
         )}
         {upload.server && (

@@ -65,7 +65,7 @@ test('it is being sent only while somebody has the lease and beats', () => {
 });
 
 test('what is sent counts as sent although its chunks are gone', () => {
-  expect(viewUpload(upload({ at: 'sent', sealed_at: '' }), [], null, 0)).toMatchObject({
+  expect(viewUpload(upload({ at: 'sent', sealed_at: '2026-01-01T11:00:00Z' }), [], null, 0)).toMatchObject({
     sent: 3,
     safe: 3,
     tone: 'ok',
@@ -75,7 +75,7 @@ test('what is sent counts as sent although its chunks are gone', () => {
 test('the sum tells sending before attention before waiting', () => {
   const waiting = viewUpload(upload({ at: 'queued' }), [], null, 0);
   const parked = viewUpload(upload({ at: 'parked', code: 'FORBIDDEN', detail: 'no' }), [], null, 0);
-  const sent = viewUpload(upload({ at: 'sent', sealed_at: '' }), [], null, 0);
+  const sent = viewUpload(upload({ at: 'sent', sealed_at: '2026-01-01T11:00:00Z' }), [], null, 0);
   expect(sumUp([sent])).toMatchObject({ work: 'none', uploads: 0 });
   expect(sumUp([waiting, sent])).toMatchObject({ work: 'waiting', of: 3 });
   expect(sumUp([waiting, parked])).toMatchObject({ work: 'attention', attention: 1, uploads: 1, of: 3 });

@@ -1,6 +1,6 @@
 // What to say about an upload, from what is stored of it. Pure.
 import type { Chunk, DeviceRow, Upload } from '../../db.ts';
-import { bytes, roughly } from '../../ui/format.ts';
+import { bytes, roughly, when } from '../../ui/format.ts';
 import { beneath, refusal } from '../../ui/refusals.ts';
 import type { IconName, Tone } from '../../ui/words.ts';
 import { totalChunks } from '../../uploads/queue.ts';
@@ -91,12 +91,12 @@ export function viewUpload(upload: Upload, chunks: readonly Chunk[], lease: Leas
       word: t.paused,
       sentence: `${t.pausedWords}${step.at === 'passing' ? ` ${passes(base)}` : ''}`,
     };
-  return { ...viewGoing(base, upload, inHand), can_pause: goes };
+  return { ...viewGoing(base, upload, inHand, now), can_pause: goes };
 }
 
 type Base = Omit<UploadView, 'tone' | 'icon' | 'word' | 'sentence'>;
 
-function viewGoing(base: Base, upload: Upload, inHand: Lease): UploadView {
+function viewGoing(base: Base, upload: Upload, inHand: Lease, now: number): UploadView {
   const t = queueWords();
   const { total, sent, sent_bytes, safe_bytes } = base;
   const { step } = upload;
@@ -176,7 +176,7 @@ function viewGoing(base: Base, upload: Upload, inHand: Lease): UploadView {
         tone: 'ok',
         icon: 'done',
         word: t.sent,
-        sentence: t.arrivedWords({ all: bytes(upload.size) }),
+        sentence: t.arrivedWords({ all: bytes(upload.size), when: when(step.sealed_at, now) }),
       };
   }
 }

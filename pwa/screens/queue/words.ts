@@ -30,6 +30,8 @@ export const queueWords = define('queue', {
   paused: 'Paused',
   pausedWords: 'You have paused it. What was sent stays with the server; resume it to send the rest.',
   openBatch: 'Open batch',
+  receipt: 'Receipt',
+  receiptNamed: fill('Save the receipt of {name}'),
   clear: 'Clear',
   remove: 'Remove',
   clearNamed: fill('Clear {name}'),
@@ -77,7 +79,7 @@ export const queueWords = define('queue', {
   refused: fill('The server refused it: {why}'),
   refusedStays: fill('The server refused it: {why} Its bytes stay on this device.'),
   sent: 'Sent',
-  arrivedWords: fill('All {all} arrived and were verified.'),
+  arrivedWords: fill('All {all} arrived and were verified, {when}.'),
   oneFile: fill('“{name}”'),
   sameFiles: plural({ one: 'the same {n} file', other: 'the same {n} files' }),
 });
