@@ -1,7 +1,7 @@
 // Templates in the database: the built-in ones are stored at the start, and the newest version of each is what pages
 // are read with.
 import { BUILT_IN } from '../shared/template/built-in.ts';
-import { parseTemplate, type Template } from '../shared/template/template.ts';
+import { errorsInWords, parseTemplate, type Template } from '../shared/template/template.ts';
 import type { Database } from './adapters/database.ts';
 import { audit, contentHash } from './audit.ts';
 import { OFFICE, tellChanges } from './changes.ts';
@@ -44,7 +44,7 @@ export function templateStore(db: Database): (template_id: string, version: numb
       .executeTakeFirst();
     if (!row) return null;
     const read = parseTemplate(JSON.parse(row.content));
-    if (!read.ok) throw new Error(`template ${name} in the database is not one: ${read.errors.join('; ')}`);
+    if (!read.ok) throw new Error(`template ${name} in the database is not one: ${errorsInWords(read.errors)}`);
     parsed.set(name, read.template);
     return read.template;
   };

@@ -9,7 +9,7 @@ import type { Database } from '../../server/adapters/database.ts';
 import { openMysql } from '../../server/adapters/mysql.ts';
 import { openSqlite } from '../../server/adapters/sqlite.ts';
 import type { User } from '../../server/auth/sessions.ts';
-import { scopeOf } from '../../server/changes.ts';
+import { MOST_CHANGES, scopeOf } from '../../server/changes.ts';
 import { createKey, publishKey } from '../../server/keys/keys.ts';
 import { rescoreAsked } from '../../server/keys/rescore.ts';
 import { saveTask } from '../../server/keys/tasks.ts';
@@ -99,7 +99,8 @@ async function measure(db: Database, folder: string, sheets: number, runs: numbe
     // What was measured has to be what was asked for.
     if (done.sheets !== sheets) throw new Error(`only ${done.sheets} of ${sheets} results changed`);
     const told = (await lastChange(db, exam.batch_id)) - before;
-    if (told < sheets) throw new Error(`the feed tells of ${told} changes only`);
+    // Many at once are one number, after which devices begin anew.
+    if (told < (sheets > MOST_CHANGES ? 1 : sheets)) throw new Error(`the feed tells of ${told} changes only`);
     for (const sheet of [0, Math.floor(sheets / 2), sheets - 1]) {
       const row = await db.sql
         .selectFrom('results')

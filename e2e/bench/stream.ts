@@ -20,8 +20,8 @@ import { ClientTold } from './stream-order.ts';
 
 const WATCHERS = fileURLToPath(new URL('./stream-clients.js', import.meta.url));
 /** Sheets a second of the batch that the production figures are of. */
-const PACE = 83.5;
-const SHEETS_A_STEP = 8;
+export const PACE = 83.5;
+export const SHEETS_A_STEP = 8;
 /** How long the last events may take to arrive before they count as lost. */
 const PATIENCE_MS = 10_000;
 const say = (line: string): void => {
@@ -30,7 +30,7 @@ const say = (line: string): void => {
 const round = (value: number): number => Math.round(value * 1000) / 1000;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-function step(first: number): LoggedEvent[] {
+export function step(first: number): LoggedEvent[] {
   const now = iso(Date.now());
   return Array.from({ length: SHEETS_A_STEP }, (_, i): LoggedEvent[] => {
     const id = String(first + i);

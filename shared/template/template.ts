@@ -216,6 +216,9 @@ export interface TemplateError {
   field: string;
   message: string;
 }
+/** The errors as one line: `fields.2.origin.0: lies outside the page; …` */
+export const errorsInWords = (errors: readonly TemplateError[]): string =>
+  errors.map(({ field, message }) => (field === '' ? message : `${field}: ${message}`)).join('; ');
 export type ParsedTemplate = { ok: true; template: Template } | { ok: false; errors: TemplateError[] };
 
 /** Parses a template's JSON value. Every error names the field it is about. */
