@@ -67,23 +67,14 @@ export const AlikePanel = ({
                 type="button"
                 class="alike-one"
                 aria-pressed={picked.has(doubt.key)}
-                aria-label={t.pickOut(where)}
                 data-doubt={doubt.key}
                 onClick={() => pick(doubt.key)}
               >
-                <Snippet
-                  of={snippetOf(doubt.page.batch, doubt.page.batch_no, doubt.page.line, doubt.field)}
-                  alt={t.ofPage(where)}
-                />
+                <Snippet of={snippetOf(doubt.page.batch, doubt.page.batch_no, doubt.page.line, doubt.field)} alt="" />
                 <span class="alike-name">
-                  {picked.has(doubt.key) ? (
-                    <>
-                      <Icon name="failed" />
-                      {t.pickedOut}
-                    </>
-                  ) : (
-                    t.ofPage(where)
-                  )}
+                  {picked.has(doubt.key) && <Icon name="failed" />}
+                  {t.ofPage(where)}
+                  {picked.has(doubt.key) && `: ${t.pickedOut}`}
                 </span>
               </button>
             </li>

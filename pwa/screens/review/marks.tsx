@@ -237,7 +237,7 @@ export const MarkPanel = ({
                 </button>
               )}
               <button type="button" class="button" data-act="blank" onClick={() => act({ do: 'blank' })}>
-                {t.blank}
+                {t.leaveBlank}
               </button>
               {options.length > 1 && !adding && (
                 <button type="button" class="button" onClick={() => setAdding(true)}>

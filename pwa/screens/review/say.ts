@@ -42,7 +42,7 @@ export const reviewKeys = (): [string, string][] => {
     ['1…9', t.keyNth],
     ['Shift A', t.keyAdd],
     ['Space', t.accept],
-    ['-', t.blank],
+    ['-', t.leaveBlank],
     ['U', t.ask],
     ['S', t.skip],
     ['Z', t.keyUndo],
