@@ -7,6 +7,8 @@ export type Route =
   | { screen: 'queue' }
   | { screen: 'settings' }
   | { screen: 'batch'; id: string }
+  /** one page of a batch; `page` counts from 0, its address from 1 */
+  | { screen: 'sheet'; batch: string; page: number }
   | { screen: 'keys' }
   | { screen: 'key'; id: string | null }
   | { screen: 'tasks' }
@@ -32,6 +34,8 @@ export function parseRoute(path: string): Route {
   if (!isEncoded(path)) return { screen: 'nowhere', path };
   const batch = /^\/batches\/([^/]+)\/?$/.exec(path)?.[1];
   if (batch !== undefined) return { screen: 'batch', id: decodeURIComponent(batch) };
+  const [, within, n] = /^\/batches\/([^/]+)\/pages\/([1-9]\d{0,6})\/?$/.exec(path) ?? [];
+  if (within !== undefined) return { screen: 'sheet', batch: decodeURIComponent(within), page: Number(n) - 1 };
   const [, place, id] = /^\/(keys|tasks|users)\/([^/]+)\/?$/.exec(path) ?? [];
   if (place !== undefined && id !== undefined)
     return { screen: ONE[place as keyof typeof ONE], id: decodeURIComponent(id) };
@@ -62,6 +66,9 @@ export function parseRoute(path: string): Route {
 }
 
 export const batchPath = (id: string): string => `/batches/${encodeURIComponent(id)}`;
+
+/** @param page from 0 */
+export const pagePath = (batch: string, page: number): string => `${batchPath(batch)}/pages/${page + 1}`;
 
 export const keyPath = (id: string): string => `/keys/${encodeURIComponent(id)}`;
 export const taskPath = (id: string): string => `/tasks/${encodeURIComponent(id)}`;

@@ -7,6 +7,8 @@ import type { Nap } from './nap.ts';
 import type { PullDeps } from './pull.ts';
 
 export const mayKeepKeys = (role: Role): boolean => role === 'admin' || role === 'supervisor';
+/** Who decides what a page says. */
+export const mayReview = (role: Role): boolean => mayKeepKeys(role) || role === 'reviewer';
 export const mayKeepUsers = (role: Role): boolean => role === 'admin';
 
 /** Somebody looks at it: this often. Nobody does: this often. A look is over after so long without another. */

@@ -64,6 +64,8 @@ const ICONS: Record<IconName, () => JSX.Element> = {
   open: draw(<path d="M9 6l6 6-6 6" />, true),
   storage: draw(<path d="M4 7c0-4 16-4 16 0v10c0 4-16 4-16 0zM4 7c0 4 16 4 16 0M4 12c0 4 16 4 16 0" />),
   leave: draw(<path d="M10 4H5v16h5M10 12h10m0 0-4-4m4 4-4 4" />, true),
+  minus: draw(<path d="M5 12h14" />),
+  forward: draw(<path d="M5 12h14m0 0-6-6m6 6-6 6" />, true),
   back: draw(<path d="M19 12H5m0 0 6-6m-6 6 6 6" />, true),
 };
 

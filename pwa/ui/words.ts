@@ -38,7 +38,9 @@ export type IconName =
   | 'export'
   | 'open'
   | 'storage'
-  | 'leave';
+  | 'leave'
+  | 'minus'
+  | 'forward';
 
 export interface Segment {
   tone: Tone | 'rest';
