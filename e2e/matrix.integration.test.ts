@@ -171,6 +171,7 @@ async function addBatch(owner: Person, centre: string | null, state: 'open' | 's
         size: BYTES.length,
         chunk_size: 50 * 2 ** 20,
         files: JSON.stringify([{ name: 'matrix.jpg', size: BYTES.length }]),
+        grouping: null,
         state,
         sealing_at: null,
         reason: null,

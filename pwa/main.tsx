@@ -27,7 +27,7 @@ import { createSession, webLock } from './session.ts';
 import { useLive } from './store.ts';
 import { createLink } from './sync/link.ts';
 import { startLive } from './sync/live.ts';
-import { mayKeepKeys, mayKeepUsers } from './sync/office.ts';
+import { mayKeepKeys, mayKeepUsers, mayReview } from './sync/office.ts';
 import { toast } from './toast.ts';
 import { Toast } from './ui/controls.tsx';
 import { language } from './ui/language.ts';
@@ -35,7 +35,8 @@ import { Empty, ScreenTitle } from './ui/parts.tsx';
 import { registerWorker } from './update.ts';
 import { chooseSenders } from './uploads/sender.ts';
 
-// Keys, tasks and users are the office's: a tablet at a centre never asks for them.
+// Review, keys, tasks and users are the office's: a tablet at a centre never asks for them.
+const ReviewScreen = lazily(async () => (await import('./screens/review/review.tsx')).ReviewScreen);
 const KeysScreen = lazily(async () => (await import('./screens/keys/keys.tsx')).KeysScreen);
 const KeyScreen = lazily(async () => (await import('./screens/keys/key.tsx')).KeyScreen);
 const TasksScreen = lazily(async () => (await import('./screens/tasks/tasks.tsx')).TasksScreen);
@@ -93,6 +94,12 @@ const Screens = ({ app }: { app: App }) => {
   );
   const screen = (() => {
     switch (route.value.screen) {
+      case 'review':
+        return mayReview(me.role) ? (
+          <ReviewScreen key={route.value.batch ?? ''} batch={route.value.batch} me={me} />
+        ) : (
+          nowhere
+        );
       case 'keys':
         return mayKeepKeys(me.role) ? <KeysScreen /> : nowhere;
       case 'key':

@@ -9,6 +9,7 @@ export type Route =
   | { screen: 'batch'; id: string }
   /** one page of a batch; `page` counts from 0, its address from 1 */
   | { screen: 'sheet'; batch: string; page: number }
+  | { screen: 'review'; batch: string | null }
   | { screen: 'keys' }
   | { screen: 'key'; id: string | null }
   | { screen: 'tasks' }
@@ -36,6 +37,8 @@ export function parseRoute(path: string): Route {
   if (batch !== undefined) return { screen: 'batch', id: decodeURIComponent(batch) };
   const [, within, n] = /^\/batches\/([^/]+)\/pages\/([1-9]\d{0,6})\/?$/.exec(path) ?? [];
   if (within !== undefined) return { screen: 'sheet', batch: decodeURIComponent(within), page: Number(n) - 1 };
+  const review = /^\/review\/([^/]+)\/?$/.exec(path)?.[1];
+  if (review !== undefined) return { screen: 'review', batch: decodeURIComponent(review) };
   const [, place, id] = /^\/(keys|tasks|users)\/([^/]+)\/?$/.exec(path) ?? [];
   if (place !== undefined && id !== undefined)
     return { screen: ONE[place as keyof typeof ONE], id: decodeURIComponent(id) };
@@ -43,6 +46,8 @@ export function parseRoute(path: string): Route {
     case '':
     case '/batches':
       return { screen: 'batches' };
+    case '/review':
+      return { screen: 'review', batch: null };
     case '/new':
       return { screen: 'new' };
     case '/queue':
@@ -69,6 +74,7 @@ export const batchPath = (id: string): string => `/batches/${encodeURIComponent(
 
 /** @param page from 0 */
 export const pagePath = (batch: string, page: number): string => `${batchPath(batch)}/pages/${page + 1}`;
+export const reviewPath = (batch: string): string => `/review/${encodeURIComponent(batch)}`;
 
 export const keyPath = (id: string): string => `/keys/${encodeURIComponent(id)}`;
 export const taskPath = (id: string): string => `/tasks/${encodeURIComponent(id)}`;

@@ -199,6 +199,8 @@ export function wrongWith(field: string, value: string | null, questions: number
       return value === 'true' || value === 'false' ? null : 'void is true or false';
     case 'task':
       return /^\d{8}$/.test(value) ? null : 'a task has 8 digits';
+    case 'opens':
+      return /^(\d{8}|join|set-aside)$/.test(value) ? null : 'a group opens with a task of 8 digits, join or set-aside';
     case 'group':
       return /^\d{1,6}$/.test(value) ? null : 'a group is named by the index of one of its pages';
   }

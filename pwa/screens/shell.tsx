@@ -3,10 +3,11 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { Me, Role } from '../../shared/protocol/auth.ts';
 import { useApp, useUser } from '../app.ts';
+import type { Edit } from '../db.ts';
 import { badge, install, installing } from '../install.ts';
 import { batchPath, go, type Route, route } from '../route.ts';
 import { useLive, useNow } from '../store.ts';
-import { mayKeepKeys, mayKeepUsers } from '../sync/office.ts';
+import { mayKeepKeys, mayKeepUsers, mayReview } from '../sync/office.ts';
 import { Menu } from '../ui/controls.tsx';
 import { count, when } from '../ui/format.ts';
 import { Icon, Logo } from '../ui/icons.tsx';
@@ -20,7 +21,7 @@ import { readQueue } from './queue/read.ts';
 import { sumUp, viewUpload } from './queue/state.ts';
 import { shellWords } from './words.ts';
 
-type Word = 'batches' | 'newBatch' | 'queue' | 'keys' | 'tasks' | 'users' | 'settings';
+type Word = 'batches' | 'newBatch' | 'queue' | 'review' | 'keys' | 'tasks' | 'users' | 'settings';
 type Place = {
   screen: Route['screen'];
   href: string;
@@ -33,6 +34,7 @@ const PLACES: Place[] = [
   { screen: 'batches', href: '/', icon: 'batches', word: 'batches', keys: 'g b' },
   { screen: 'new', href: '/new', icon: 'add', word: 'newBatch', keys: 'g n' },
   { screen: 'queue', href: '/queue', icon: 'queue', word: 'queue', keys: 'g q' },
+  { screen: 'review', href: '/review', icon: 'review', word: 'review', keys: 'g r', for: mayReview },
   { screen: 'keys', href: '/keys', icon: 'key', word: 'keys', keys: 'g k', for: mayKeepKeys },
   { screen: 'tasks', href: '/tasks', icon: 'task', word: 'tasks', keys: 'g t', for: mayKeepKeys },
   { screen: 'users', href: '/users', icon: 'users', word: 'users', keys: 'g u', for: mayKeepUsers },
@@ -48,6 +50,9 @@ const LIST_OF: Partial<Record<Route['screen'], Route['screen']>> = {
   task: 'tasks',
   user: 'users',
 };
+
+/** Where one sees what was changed here and refused. */
+const PLACE_OF = { key: '/keys', task: '/tasks', correct: '/review' } as const;
 
 export interface ShellProps {
   me: Me;
@@ -75,7 +80,7 @@ export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
   const here = LIST_OF[route.value.screen] ?? route.value.screen;
   const attention = sum.attention + refused.length;
   const places = PLACES.filter((place) => place.for?.(me.role) ?? true);
-  const changes = (kind: 'key' | 'task') => edits.filter(({ change }) => change.kind === kind).length;
+  const changes = (kind: Edit['change']['kind']) => edits.filter(({ change }) => change.kind === kind).length;
   const link = stored?.link?.key === 'link' ? stored.link : null;
   const waiting = sum.uploads + edits.length;
   useEffect(() => {
@@ -120,6 +125,7 @@ export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
   const copying = commands.staging().length > 0;
   const toBeSent = (place: Place): number => {
     if (place.screen === 'queue') return sum.uploads;
+    if (place.screen === 'review') return changes('correct');
     return place.screen === 'keys' ? changes('key') : place.screen === 'tasks' ? changes('task') : 0;
   };
   const entry = (place: Place, rare: boolean) => (
@@ -152,10 +158,7 @@ export const Shell = ({ me, signedIn, onSignIn, children }: ShellProps) => {
             <kbd>Ctrl K</kbd>
           </button>
           {attention > 0 && (
-            <a
-              class="pill-link"
-              href={sum.attention > 0 ? '/queue' : refused[0]?.change.kind === 'task' ? '/tasks' : '/keys'}
-            >
+            <a class="pill-link" href={sum.attention > 0 ? '/queue' : PLACE_OF[refused[0]?.change.kind ?? 'key']}>
               <Pill tone="bad" icon="alert">
                 {t.attention(attention)}
               </Pill>

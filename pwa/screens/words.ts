@@ -7,6 +7,7 @@ export const shellWords = define('shell', {
   batches: 'Batches',
   newBatch: 'New batch',
   queue: 'Queue',
+  review: 'Review',
   keys: 'Answer keys',
   tasks: 'Tasks',
   users: 'Users',
@@ -40,8 +41,8 @@ export const shellWords = define('shell', {
   forgotten: 'The batches kept on this device for you are forgotten.',
   forgottenOffice: 'The batches, keys and tasks kept on this device for you are forgotten.',
   changesStay: plural({
-    one: '{n} change of keys or tasks has not been sent. It stays on this device until you sign in here again.',
-    other: '{n} changes of keys or tasks have not been sent. They stay on this device until you sign in here again.',
+    one: '{n} change or decision has not been sent. It stays on this device until you sign in here again.',
+    other: '{n} changes or decisions have not been sent. They stay on this device until you sign in here again.',
   }),
   uploadsStay: plural({
     one: '{n} upload in the queue stays on this device. What the server already knows of is still sent; the rest waits until you sign in again.',

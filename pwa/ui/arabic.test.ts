@@ -7,6 +7,7 @@ import { previewWords } from '../screens/new-batch/preview-words.ts';
 import { newWords } from '../screens/new-batch/words.ts';
 import { pendingWords } from '../screens/pending-words.ts';
 import { queueWords } from '../screens/queue/words.ts';
+import { reviewWords } from '../screens/review/words.ts';
 import { sheetWords } from '../screens/sheet/words.ts';
 import { signInWords } from '../screens/sign-in/words.ts';
 import { taskWords } from '../screens/tasks/words.ts';
@@ -29,6 +30,7 @@ const said = {
   preview: previewWords,
   pending: pendingWords,
   queue: queueWords,
+  review: reviewWords,
   signIn: signInWords,
   tasks: taskWords,
   users: userWords,

@@ -63,6 +63,9 @@ const ICONS: Record<IconName, () => JSX.Element> = {
   export: draw(<path d="M12 4v11m0 0-4-4m4 4 4-4M5 20h14" />),
   open: draw(<path d="M9 6l6 6-6 6" />, true),
   storage: draw(<path d="M4 7c0-4 16-4 16 0v10c0 4-16 4-16 0zM4 7c0 4 16 4 16 0M4 12c0 4 16 4 16 0" />),
+  review: draw(
+    <path d="M2.5 12S6 5.5 12 5.5 21.5 12 21.5 12 18 18.5 12 18.5 2.5 12 2.5 12Zm9.5 3a3 3 0 1 0 0-6 3 3 0 0 0 0 6Z" />,
+  ),
   leave: draw(<path d="M10 4H5v16h5M10 12h10m0 0-4-4m4 4-4 4" />, true),
   minus: draw(<path d="M5 12h14" />),
   forward: draw(<path d="M5 12h14m0 0-6-6m6 6-6 6" />, true),

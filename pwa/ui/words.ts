@@ -40,7 +40,8 @@ export type IconName =
   | 'storage'
   | 'leave'
   | 'minus'
-  | 'forward';
+  | 'forward'
+  | 'review';
 
 export interface Segment {
   tone: Tone | 'rest';

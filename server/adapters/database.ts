@@ -139,6 +139,8 @@ export interface UploadsTable {
   chunk_size: number;
   /** JSON list of {name, size} for `images` */
   files: string | null;
+  /** JSON list of `PageCorrection`: said before it was sent, and appended to the corrections when its pages are known */
+  grouping: string | null;
   /** open, sealed, rejected, expired or deleted */
   state: string;
   /** when sealing began */
@@ -184,19 +186,6 @@ export interface SheetGroupsTable {
   suspicion: string | null;
   /** `key@version` whose scores a supervisor has let stand */
   confirmed_key: string | null;
-}
-/** What people have said of groups: it counts over what was read. */
-export interface SettlementsTable {
-  batch_id: string;
-  /** of the group, or of the part of it */
-  first_page: number;
-  /** task, join or set-aside */
-  what: string;
-  task_id: string | null;
-  user_id: string;
-  /** said before the pages arrived: of the page that is called so; null: of the page that was there */
-  page_name: string | null;
-  settled_at: number;
 }
 export interface PagesTable {
   /** batch_no × 1,000,000 + page_index */
@@ -372,7 +361,6 @@ export interface Schema {
   chunks: ChunksTable;
   stages: StagesTable;
   sheet_groups: SheetGroupsTable;
-  settlements: SettlementsTable;
   pages: PagesTable;
   readings: ReadingsTable;
   marks: MarksTable;

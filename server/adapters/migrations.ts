@@ -110,7 +110,7 @@ export const MIGRATIONS: readonly Migration[] = [
       `create table uploads (
         upload_id ${id} not null primary key, batch_id ${id} not null, client_upload_id ${id} not null,
         owner ${id} not null, token_hash ${id} not null, name ${line} not null, upload_type ${id} not null,
-        size ${int} not null, chunk_size ${int} not null, files ${text}, state ${id} not null, sealing_at ${int}, reason ${text},
+        size ${int} not null, chunk_size ${int} not null, files ${text}, grouping ${text}, state ${id} not null, sealing_at ${int}, reason ${text},
         epoch ${int} not null, created_at ${int} not null, last_byte_at ${int}) ${table}`,
       'create unique index uploads_client on uploads (owner, client_upload_id)',
       'create index uploads_batch on uploads (batch_id)',
@@ -186,15 +186,6 @@ export const MIGRATIONS: readonly Migration[] = [
         hash ${id} not null) ${table}`,
       'create index audit_subject on audit (subject)',
       'create index audit_user on audit (user_id)',
-    ],
-  },
-  {
-    number: 2,
-    reason: 'what people say of groups is kept beside what was read',
-    statements: ({ id, int, line, keyed }) => [
-      `create table settlements (
-        batch_id ${id} not null, first_page ${int} not null, what ${id} not null, task_id ${id}, user_id ${id} not null,
-        page_name ${line}, settled_at ${int} not null, primary key (batch_id, first_page)) ${keyed}`,
     ],
   },
 ];

@@ -18,7 +18,6 @@ export const PRIMARY_KEYS: { readonly [K in keyof Schema]: readonly (keyof Schem
   chunks: ['upload_id', 'chunk_index'],
   stages: ['batch_id', 'stage'],
   sheet_groups: ['batch_id', 'group_index'],
-  settlements: ['batch_id', 'first_page'],
   pages: ['sheet_id'],
   readings: ['sheet_id'],
   marks: ['sheet_id'],

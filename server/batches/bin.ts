@@ -55,7 +55,6 @@ export async function purgeBatch(db: Database, blobs: Blobs, user: User, batch: 
       'corrections',
       'pages',
       'sheet_groups',
-      'settlements',
       'stages',
       'events',
       'uploads',

@@ -2,8 +2,11 @@
 // are kept.
 import { groupPages, type PageSeen, type Settled } from '../../shared/grouping.ts';
 import type { GroupRow } from '../../shared/protocol/batch.ts';
+import type { Correction } from '../../shared/protocol/correction.ts';
 import type { Reading } from '../../shared/protocol/reading.ts';
+import { decided, rulings } from '../../shared/review.ts';
 import type { BatchesTable, Database, SheetGroupsTable, Tx } from '../adapters/database.ts';
+import { correctionsOf } from '../corrections/read.ts';
 
 type GroupState = GroupRow['state'];
 export type Group = Omit<SheetGroupsTable, 'batch_id' | 'state'> & { state: GroupState };
@@ -37,14 +40,8 @@ export async function groupsOf(sql: Reader, batch: Pick<BatchesTable, 'batch_id'
       return [cover.page_index, reading.kind === 'cover' ? reading.task_id : null];
     }),
   );
-  const said = await sql.selectFrom('settlements').selectAll().where('batch_id', '=', batch_id).execute();
-  // What was said before the pages arrived holds for the page that was meant, and for no other in its place.
-  const named = new Map(rows.map(({ page_index, name }) => [page_index, name]));
-  const settled = new Map(
-    said
-      .filter(({ first_page, page_name }) => page_name === null || named.get(first_page) === page_name)
-      .map(({ first_page, what, task_id }) => [first_page, { what, task_id } as Settled] as const),
-  );
+  const covered = new Set(rows.flatMap(({ page_index, kind }) => (kind === 'cover' ? [page_index] : [])));
+  const settled = settledBy(await correctionsOf(sql, batch_id), covered);
   const pages = rows.map(({ page_index, kind }) => ({
     page_index,
     kind: kind as PageSeen['kind'],
@@ -63,6 +60,26 @@ export async function groupsOf(sql: Reader, batch: Pick<BatchesTable, 'batch_id'
   const tasks = new Set(known.map((task) => task.task_id));
   for (const group of groups) if (group.task_id !== null && !tasks.has(group.task_id)) group.state = 'no-task';
   return groups;
+}
+
+/**
+ * What people say begins at a page, by page index.
+ * @param decisions of all pages, by sheet id
+ * @param covers the task that somebody gives a cover is that of the sheets behind it
+ */
+export function settledBy(
+  decisions: ReadonlyMap<number, readonly Correction[]>,
+  covers: ReadonlySet<number>,
+): Map<number, Settled> {
+  const settled = new Map<number, Settled>();
+  for (const [sheet_id, own] of decisions) {
+    const page = sheet_id % 1_000_000;
+    const ruled = rulings(own.filter(({ field }) => field === 'opens' || field === 'task'));
+    const said = decided(ruled, 'opens') ?? (covers.has(page) ? decided(ruled, 'task') : null);
+    if (said === null) continue;
+    settled.set(page, said === 'join' || said === 'set-aside' ? { what: said } : { what: 'task', task_id: said });
+  }
+  return settled;
 }
 
 /** Writes the groups over those that stand there, and what changes of it to the pages. A group that begins where it did,

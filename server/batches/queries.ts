@@ -19,11 +19,12 @@ import type { BatchesTable, Database } from '../adapters/database.ts';
 import { visible } from '../auth/access.ts';
 import type { User } from '../auth/sessions.ts';
 import { finalAnswers } from '../corrections/answers.ts';
-import { correctionsOfSheets } from '../corrections/read.ts';
+import { correctionsOf, correctionsOfSheets } from '../corrections/read.ts';
 import { createJudge } from '../keys/judge.ts';
 import { refuse } from '../problem.ts';
 import { iso } from '../progress/log.ts';
 import { verifiedCount } from '../uploads/ledger.ts';
+import { settledBy } from './grouping.ts';
 import { hasEnded } from './life.ts';
 
 const time = (at: number | null): string | null => (at === null ? null : iso(at));
@@ -178,12 +179,8 @@ export async function listGroups(db: Database, batch: BatchesTable, only?: reado
     .groupBy('group_index')
     .execute();
   const versions = new Map(scored.map(({ group_index, key_version }) => [group_index, key_version]));
-  const said = await db.sql
-    .selectFrom('settlements')
-    .select(['first_page', 'what'])
-    .where('batch_id', '=', batch.batch_id)
-    .orderBy('first_page')
-    .execute();
+  const covers = new Set(groups.flatMap(({ cover_page }) => cover_page ?? []));
+  const said = [...settledBy(await correctionsOf(db.sql, batch.batch_id), covers)].sort(([a], [b]) => a - b);
   const tasks = [...new Set(groups.flatMap(({ task_id }) => task_id ?? []))];
   const others = tasks.length
     ? await db.sql
@@ -198,7 +195,7 @@ export async function listGroups(db: Database, batch: BatchesTable, only?: reado
     : [];
   const elsewhere = new Set(others.map(({ task_id }) => task_id));
   const words = (from: number, to = batch.total_pages) =>
-    said.find(({ first_page }) => first_page >= from && first_page < to)?.what;
+    said.find(([page]) => page >= from && page < to)?.[1].what ?? null;
   const seen = new Set<string | null>([null]);
   const rows = groups.map(({ batch_id: _, group_index, suspicion, confirmed_key: __, ...group }) => {
     const notes: GroupRow['notes'] = seen.has(group.task_id) && group.task_id !== null ? ['same-task'] : [];
@@ -210,7 +207,7 @@ export async function listGroups(db: Database, batch: BatchesTable, only?: reado
       group_id: groupId(batch, group_index),
       index: group_index,
       state: group.state as GroupRow['state'],
-      settled: (words(group.first_page, groups[group_index + 1]?.first_page) as GroupRow['settled']) ?? null,
+      settled: words(group.first_page, groups[group_index + 1]?.first_page),
       notes,
       suspicion: suspicion === null ? null : (JSON.parse(suspicion) as { message: string }).message,
     };

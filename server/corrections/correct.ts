@@ -7,6 +7,7 @@ import type { BatchesTable, CorrectionsTable, Database, Tx } from '../adapters/d
 import { appendCorrection } from '../audit/corrections.ts';
 import { visible } from '../auth/access.ts';
 import type { User } from '../auth/sessions.ts';
+import { groupsOf, HELD, keepGroups } from '../batches/grouping.ts';
 import { scopeOf, tellBatch, tellChanges } from '../changes.ts';
 import { readFromRow, requestRescoreOf, rescoreSheets } from '../keys/rescore.ts';
 import { refuse } from '../problem.ts';
@@ -33,7 +34,7 @@ export async function correct(
   // Locked: whoever scores this batch waits for the decision, or this waits for the scores.
   const batch = await tx
     .selectFrom('batches')
-    .select(['batch_id', 'batch_no'])
+    .selectAll()
     .where('batch_id', '=', batch_id)
     .where(visible(user))
     .forUpdate()
@@ -88,10 +89,19 @@ export async function correct(
     const at = new Date(created_at).toISOString();
     known.set(page.sheet_id, [...own, { ...rest, role: user.role, username: user.username, at }]);
   }
+  const opening = items.some(
+    ({ sheet_id, field }) => field === 'opens' || (field === 'task' && pages.get(Number(sheet_id))?.kind === 'cover'),
+  );
+  if (opening && !ENDED_WELL.includes(batch.status)) {
+    refuse(
+      'CONFLICT',
+      `Batch ${batch_id} is ${batch.status}: groups are settled when it has completed. Wait for that, then settle.`,
+    );
+  }
   for (const row of rows) await appendCorrection(db, tx, row, user.device);
 
-  const placing = items.some(({ field }) => field === 'task' || field === 'group');
-  const placed = placing ? await placePages(tx, batch) : { sheets: [], groups: false };
+  const before = opening ? await indexesOf(tx, batch_id) : [];
+  const placed = await place(tx, batch, opening, items);
   const told = [...new Set([...ids, ...placed.sheets])];
   const doubtful = await rescoreSheets(db, tx, batch, told);
   await tx
@@ -104,10 +114,37 @@ export async function correct(
   if (rescore) await requestRescoreOf(db, tx, batch_id, `correction:${client_id}.${mid}`, user.user_id);
   await tellChanges(db, tx, scopeOf(batch_id), 'sheet', told);
   // A group tells by which version of its key its sheets were scored, and these may be the first by a new one.
-  const groups = await groupsOf(tx, batch_id, placed.groups ? undefined : told);
-  await tellChanges(db, tx, scopeOf(batch_id), 'group', groups);
+  const groups = await indexesOf(tx, batch_id, placed.groups ? undefined : told);
+  // Those that are there no longer too.
+  await tellChanges(db, tx, scopeOf(batch_id), 'group', [...new Set([...before, ...groups])]);
   await tellBatch(tx, batch_id);
   return { batch_id, rescore };
+}
+
+const ENDED_WELL: readonly string[] = ['completed', 'completed_with_errors'];
+
+/** Puts pages where they belong now. @param opening somebody has said where a group begins: all of them are made anew */
+async function place(
+  tx: Tx,
+  batch: BatchesTable,
+  opening: boolean,
+  items: Correct['items'],
+): Promise<{ sheets: number[]; groups: boolean }> {
+  if (!opening && !items.some(({ field }) => field === 'task' || field === 'group'))
+    return { sheets: [], groups: false };
+  const groups = opening ? await groupsOf(tx, batch) : [];
+  const moved = opening ? await keepGroups(tx, batch, groups) : [];
+  // What was said of one sheet holds within what is said of groups.
+  const placed = await placePages(tx, batch);
+  if (opening) {
+    const held = groups.some(({ state }) => HELD.includes(state));
+    await tx
+      .updateTable('batches')
+      .set({ status: held || batch.failed_sheets > 0 ? 'completed_with_errors' : 'completed' })
+      .where('batch_id', '=', batch.batch_id)
+      .execute();
+  }
+  return { sheets: [...moved, ...placed.sheets], groups: opening || placed.groups };
 }
 
 const nameOf = (field: string): string => {
@@ -118,6 +155,7 @@ const nameOf = (field: string): string => {
 };
 
 interface Page {
+  kind: string | null;
   sheet_id: number;
   page_index: number;
   name: string;
@@ -145,9 +183,9 @@ async function pagesOf(
     .execute();
   const read = new Map(marks.map((row) => [row.sheet_id, readFromRow(row)]));
   return new Map(
-    pages.map(({ kind, ...page }) => [
+    pages.map((page) => [
       page.sheet_id,
-      { ...page, read: kind === 'sheet' ? (read.get(page.sheet_id) ?? null) : null },
+      { ...page, read: page.kind === 'sheet' ? (read.get(page.sheet_id) ?? null) : null },
     ]),
   );
 }
@@ -157,6 +195,8 @@ function readOf({ read, group_index, task_id }: Page, field: string): string | n
   switch (field) {
     case 'task':
       return task_id;
+    case 'opens':
+      return null;
     case 'group':
       return group_index === null ? null : `group ${group_index}`;
     case 'void':
@@ -171,7 +211,7 @@ function readOf({ read, group_index, task_id }: Page, field: string): string | n
 }
 
 /** @param sheets only the groups these are in; undefined: all of the batch */
-async function groupsOf(tx: Tx, batch_id: string, sheets?: readonly number[]): Promise<number[]> {
+async function indexesOf(tx: Tx, batch_id: string, sheets?: readonly number[]): Promise<number[]> {
   const rows = sheets
     ? await tx
         .selectFrom('pages')

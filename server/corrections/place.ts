@@ -1,10 +1,8 @@
-// Which group and task a page belongs to, after people have said what the covers do not. Organising puts every page where
+// Which group and task a single page belongs to, after people have said so. Groups (batches/grouping.ts) put every page where
 // it lies in the file; this puts the corrected ones where they belong, from the reading and the corrections alone, so that
 // it may be done again at any time and a decision that is taken back leaves no trace.
-import type { Reading } from '../../shared/protocol/reading.ts';
 import { decided, rulings } from '../../shared/review.ts';
 import type { BatchesTable, SheetGroupsTable, Tx } from '../adapters/database.ts';
-import { isByHand } from '../batches/grouping.ts';
 import { correctionsOf } from './read.ts';
 
 const PLACING = ['task', 'group'];
@@ -17,9 +15,8 @@ export function groupAt<G extends { first_page: number }>(groups: readonly G[], 
 /** @returns pages whose group or task is another one now, and whether any group changed */
 export async function placePages(
   tx: Tx,
-  batch: Pick<BatchesTable, 'batch_id' | 'batch_no'>,
+  { batch_id }: Pick<BatchesTable, 'batch_id'>,
 ): Promise<{ sheets: number[]; groups: boolean }> {
-  const { batch_id } = batch;
   const all = await correctionsOf(tx, batch_id);
   const placed = new Map(
     [...all].flatMap(([sheet_id, own]) => {
@@ -34,41 +31,11 @@ export async function placePages(
     .where('batch_id', '=', batch_id)
     .orderBy('group_index')
     .execute();
-  const idOf = (page: number): number => batch.batch_no * 1_000_000 + page;
-
-  // Covers first: theirs is the task of every sheet behind them.
-  const ofCover = new Map<number, SheetGroupsTable>();
-  let regrouped = false;
-  for (const group of groups) {
-    if (group.cover_page === null) continue;
-    const ruled = placed.get(idOf(group.cover_page));
-    if (!ruled) continue;
-    ofCover.set(group.group_index, group);
-    const task_id = decided(ruled, 'task') ?? (await taskOfCover(tx, idOf(group.cover_page)));
-    const held = isByHand(group.state);
-    // From here on what a group waits for follows from its task, which is looked up when it is scored.
-    const state = task_id === null ? 'unreadable-cover' : held ? 'ok' : group.state;
-    if (task_id === group.task_id && state === group.state) continue;
-    Object.assign(group, { task_id, state });
-    regrouped = true;
-    await tx
-      .updateTable('sheet_groups')
-      .set({ task_id, state, confirmed_key: null })
-      .where('batch_id', '=', batch_id)
-      .where('group_index', '=', group.group_index)
-      .execute();
-  }
-
   const pages = await tx
     .selectFrom('pages')
     .select(['sheet_id', 'page_index', 'group_index', 'task_id'])
     .where('batch_id', '=', batch_id)
-    .where((eb) =>
-      eb.or([
-        eb('sheet_id', 'in', [...placed.keys()]),
-        ...(ofCover.size > 0 ? [eb('group_index', 'in', [...ofCover.keys()])] : []),
-      ]),
-    )
+    .where('sheet_id', 'in', [...placed.keys()])
     .execute();
   const moved: number[] = [];
   let recount = false;
@@ -87,13 +54,7 @@ export async function placePages(
     await tx.updateTable('pages').set({ group_index, task_id }).where('sheet_id', '=', page.sheet_id).execute();
   }
   if (recount) await countSheets(tx, batch_id, groups);
-  return { sheets: moved, groups: regrouped || recount };
-}
-
-async function taskOfCover(tx: Tx, sheet_id: number): Promise<string | null> {
-  const row = await tx.selectFrom('readings').select('content').where('sheet_id', '=', sheet_id).executeTakeFirst();
-  const reading = row ? (JSON.parse(row.content) as Reading) : null;
-  return reading?.kind === 'cover' ? reading.task_id : null;
+  return { sheets: moved, groups: recount };
 }
 
 async function countSheets(tx: Tx, batch_id: string, groups: readonly SheetGroupsTable[]): Promise<void> {

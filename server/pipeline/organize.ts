@@ -1,5 +1,6 @@
 // Organising: when the last page is read, its groups are made (batches/grouping.ts) and told, and two stages end.
 import { type Group, groupsOf, keepGroups } from '../batches/grouping.ts';
+import { appendForeseen } from '../corrections/foreseen.ts';
 import { placePages } from '../corrections/place.ts';
 import { endStage, type Logged, tell } from '../progress/log.ts';
 import { counted, type Step } from './steps.ts';
@@ -10,6 +11,7 @@ export const organize: Step = async (batch, { db, announce }) => {
   const logged = await db.write(async (tx) => {
     const at = Date.now();
     if (!(await endStage(tx, batch_id, 'organizing_qr', at))) return [];
+    await appendForeseen(db, tx, batch);
     const groups = await groupsOf(tx, batch);
     await keepGroups(tx, batch, groups);
     // What people said of covers and pages holds for this reading too.

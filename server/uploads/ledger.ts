@@ -115,6 +115,7 @@ export async function insertUpload(
       size: upload.size,
       chunk_size: upload.chunk_size,
       files: upload.files && JSON.stringify(upload.files),
+      grouping: upload.grouping?.length ? JSON.stringify(upload.grouping) : null,
       state: 'open',
       sealing_at: null,
       reason: null,
@@ -123,21 +124,6 @@ export async function insertUpload(
       last_byte_at: null,
     })
     .execute();
-  // The last word on a page counts; a key holds one.
-  const said = new Map((upload.grouping ?? []).map((word) => [word.page_index, word]));
-  await db.upsert(
-    tx,
-    'settlements',
-    [...said.values()].map((word) => ({
-      batch_id: ids.batch_id,
-      first_page: word.page_index,
-      what: word.what,
-      task_id: word.what === 'task' ? word.task_id : null,
-      user_id: user.user_id,
-      page_name: word.name,
-      settled_at: now,
-    })),
-  );
   await tellBatch(tx, ids.batch_id);
 }
 

@@ -4,17 +4,18 @@ import { ROLES } from './auth.ts';
 
 /**
  * What a person may decide: `q7` an answer, `roll`, `variant`; `task` of a page (a cover's task is that of the sheets behind
- * it); `group`, named by any page of it; `void`: the sheet gets no score. `ask:q7`: a supervisor is asked to decide `q7`, with
+ * it); `group`, named by any page of it; `opens`: what begins at this page, see `SettleForm`; `void`: the sheet gets no score. `ask:q7`: a supervisor is asked to decide `q7`, with
  * what is asked as the reason.
  */
 export const CorrectedField = v.pipe(
   v.string(),
   v.regex(
-    /^((ask:)?(q[1-9]\d{0,3}|roll|variant)|task|group|void)$/,
-    'use q1, q2 …, roll, variant, each also after ask:, or task, group, void',
+    /^((ask:)?(q[1-9]\d{0,3}|roll|variant)|task|group|opens|void)$/,
+    'use q1, q2 …, roll, variant, each also after ask:, or task, group, opens, void',
   ),
 );
-/** As the field's reading writes it: '' blank, 'B', 'A|C'; a page index for `group`, 'true' for `void` and `ask:`. */
+/** As the field's reading writes it: '' blank, 'B', 'A|C'; a page index for `group`, a task, `join` or `set-aside` for
+ * `opens`, 'true' for `void` and `ask:`. */
 export const CorrectedValue = v.pipe(
   v.string(),
   v.maxLength(64),

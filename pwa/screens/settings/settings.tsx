@@ -1,7 +1,7 @@
 // Settings of this person on this device: account, language and look, what is stored here and how to free it, and what
 // helps whoever is asked for help.
 import { useEffect, useState } from 'preact/hooks';
-import type { Me } from '../../../shared/protocol/auth.ts';
+import type { Me, Role } from '../../../shared/protocol/auth.ts';
 import { useApp, useUser } from '../../app.ts';
 import { download } from '../../batch-actions.ts';
 import { install, installing, isIpad } from '../../install.ts';
@@ -10,11 +10,13 @@ import { forgetPictures } from '../../media/store.ts';
 import { batchPath } from '../../route.ts';
 import { useLive } from '../../store.ts';
 import { letGo, scopeOf } from '../../sync/feed.ts';
+import { mayReview } from '../../sync/office.ts';
 import { IconButton, KeyHint, Meter, Segmented } from '../../ui/controls.tsx';
 import { bytes } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Banner, Confirm, ScreenTitle } from '../../ui/parts.tsx';
 import { LanguageChoice } from '../language-choice.tsx';
+import { reviewKeys } from '../review/say.ts';
 import { roleWords } from '../users/roles.ts';
 import { settingsWords, shellWords } from '../words.ts';
 import { diagnose, purge, storedHere } from './stored.ts';
@@ -66,7 +68,7 @@ export const SettingsScreen = ({ me, onPassword }: { me: Me; onPassword: () => v
       </section>
       <Storage />
       <Installing />
-      <Shortcuts />
+      <Shortcuts role={me.role} />
     </>
   );
 };
@@ -238,7 +240,7 @@ const Installing = () => {
   );
 };
 
-const Shortcuts = () => {
+const Shortcuts = ({ role }: { role: Role }) => {
   const t = shellWords();
   const rows: [string, string][] = [
     ['Ctrl K', t.search],
@@ -248,6 +250,7 @@ const Shortcuts = () => {
     ['j k', t.moveRows],
     ['Enter', t.openRow],
     ['/', t.findHere],
+    ...(mayReview(role) ? [['g r', t.goTo({ place: t.review })] as [string, string], ...reviewKeys()] : []),
   ];
   return (
     <section class="card" aria-labelledby="shortcuts-title">

@@ -25,6 +25,7 @@ import { FieldTable } from './field-table.tsx';
 import { History } from './history.tsx';
 import { LAYERS, type Layer, LayerSign, Overlay } from './overlay.tsx';
 import { around, fieldAt, fieldFrame, place, turned } from './place.ts';
+import { fieldName, valueName } from './say.ts';
 import { type FieldView, fieldViews, type PageView, readPageView } from './view.ts';
 import { sheetWords } from './words.ts';
 import type { Size } from './zoom.ts';
@@ -217,14 +218,14 @@ const Standing = ({ view, fields }: { view: PageView; fields: readonly FieldView
             </dd>
           </div>
           <div class="fact">
-            <dt>{t.roll}</dt>
+            <dt>{fieldName('roll')}</dt>
             <dd>
-              <bdi class="digits">{sheet?.final.marks.roll ?? t.blank}</bdi>
+              <bdi class="digits">{valueName('roll', sheet?.final.marks.roll ?? '')}</bdi>
             </dd>
           </div>
           <div class="fact">
-            <dt>{t.variant}</dt>
-            <dd>{sheet?.final.marks.variant ?? t.blank}</dd>
+            <dt>{fieldName('variant')}</dt>
+            <dd>{valueName('variant', sheet?.final.marks.variant ?? '')}</dd>
           </div>
           <div class="fact">
             <dt>{t.task}</dt>

@@ -1,0 +1,63 @@
+// What the review screens read of the store: kept batches with people's decisions over them, and what it takes to score.
+import type { Me } from '../../../shared/protocol/auth.ts';
+import type { ResultColumns } from '../../../shared/review.ts';
+import { type KnownTask, viewSheet } from '../../../shared/sheet-line.ts';
+import type { Edit, UserDb, UserStore } from '../../db.ts';
+import { type DecidedBatch, type DecidedPage, readDecided, readTasksKnown } from '../../sync/decisions.ts';
+import { readTemplates, type Templates } from './templates.ts';
+
+export const REVIEW_STORES: readonly UserStore[] = [
+  'parts',
+  'feeds',
+  'kept',
+  'outbox',
+  'keys',
+  'tasks',
+  'templates',
+  'batches',
+];
+
+export interface ReviewData {
+  batches: DecidedBatch[];
+  /** by sheet id */
+  pages: ReadonlyMap<string, DecidedPage>;
+  names: ReadonlyMap<string, string>;
+  taskOf: (task_id: string) => KnownTask | undefined;
+  tasks: string[];
+  templates: Templates;
+  refused: Edit[];
+  /** batches that are kept, and of those that are not, the ones with something to look at */
+  known: { batch_id: string; name: string; doubtful: number; kept: boolean }[];
+}
+
+/** @param batch null: all that are kept */
+export async function readReview(user: UserDb, me: Me, batch: string | null): Promise<ReviewData> {
+  const kept = new Set((await user.getAll('kept')).map((one) => one.batch));
+  const wanted = batch === null ? [...kept] : [batch];
+  const batches = (await Promise.all(wanted.map((id) => readDecided(user, me, id)))).flatMap((one) => one ?? []);
+  const rows = (await user.getAll('batches')).sort((a, b) => b.created_at.localeCompare(a.created_at));
+  const edits = await user.getAll('outbox');
+  return {
+    batches,
+    pages: new Map(batches.flatMap(({ pages }) => pages.map((page) => [page.sheet_id, page] as const))),
+    names: new Map(rows.map(({ batch_id, name }) => [batch_id, name])),
+    taskOf: await readTasksKnown(user),
+    tasks: (await user.getAllKeys('tasks')).sort(),
+    templates: await readTemplates(user),
+    refused: edits.filter(({ change, state }) => change.kind === 'correct' && state.at === 'refused'),
+    known: rows
+      .filter(
+        (row) => row.deleted_at === null && (kept.has(row.batch_id) || row.doubtful_sheets + row.failed_sheets > 0),
+      )
+      .map(({ batch_id, name, doubtful_sheets }) => ({
+        batch_id,
+        name,
+        doubtful: doubtful_sheets,
+        kept: kept.has(batch_id),
+      })),
+  };
+}
+
+/** What a page's score comes to under all that was decided, at once. */
+export const scoreOf = (page: DecidedPage, taskOf: ReviewData['taskOf']): ResultColumns | null =>
+  viewSheet(page.line, page.pending, taskOf)?.result ?? null;
