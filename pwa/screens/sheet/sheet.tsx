@@ -14,7 +14,7 @@ import { batchPath, go, pagePath } from '../../route.ts';
 import { useLive } from '../../store.ts';
 import { keepBatch } from '../../sync/feed.ts';
 import { mayReview } from '../../sync/office.ts';
-import { discard, sheetSubject } from '../../sync/outbox.ts';
+import { unsay } from '../../sync/outbox.ts';
 import { Spinner } from '../../ui/controls.tsx';
 import { count } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
@@ -108,7 +108,7 @@ const Step = ({
 const PageScreen = ({ view, me }: { view: PageView; me: Me }) => {
   const t = sheetWords();
   const user = useUser();
-  const { page, refused, template } = view;
+  const { refused, template } = view;
   const measured = useMeasured(view);
   const fields = useMemo(() => fieldViews(view, measured ?? null), [view, measured]);
   const [selected, setSelected] = useState<{ label: string; at: number } | null>(null);
@@ -129,7 +129,7 @@ const PageScreen = ({ view, me }: { view: PageView; me: Me }) => {
               tone="bad"
               icon="alert"
               actions={
-                <button type="button" class="button" onClick={() => discard(user, sheetSubject(page.sheet_id))}>
+                <button type="button" class="button" onClick={() => unsay(user, n)}>
                   {t.forget}
                 </button>
               }
