@@ -43,6 +43,7 @@ const KeyScreen = lazily(async () => (await import('./screens/keys/key.tsx')).Ke
 const TasksScreen = lazily(async () => (await import('./screens/tasks/tasks.tsx')).TasksScreen);
 const TaskScreen = lazily(async () => (await import('./screens/tasks/task.tsx')).TaskScreen);
 const UsersScreen = lazily(async () => (await import('./screens/users/users.tsx')).UsersScreen);
+const SheetScreen = lazily(async () => (await import('./screens/sheet/sheet.tsx')).SheetScreen);
 const UserScreen = lazily(async () => (await import('./screens/users/user.tsx')).UserScreen);
 
 /** All of it is drawn anew in another language. */
@@ -122,6 +123,8 @@ const Screens = ({ app }: { app: App }) => {
         return <SettingsScreen me={me} onPassword={() => setChanging(true)} />;
       case 'batch':
         return <BatchScreen key={route.value.id} id={route.value.id} me={me} />;
+      case 'sheet':
+        return <SheetScreen batch={route.value.batch} page={route.value.page} me={me} />;
       case 'nowhere':
         return nowhere;
     }

@@ -7,6 +7,8 @@ export type Route =
   | { screen: 'queue' }
   | { screen: 'settings' }
   | { screen: 'batch'; id: string }
+  /** one page of a batch; `page` counts from 0, its address from 1 */
+  | { screen: 'sheet'; batch: string; page: number }
   | { screen: 'review'; batch: string | null }
   | { screen: 'keys' }
   | { screen: 'key'; id: string | null }
@@ -33,6 +35,8 @@ export function parseRoute(path: string): Route {
   if (!isEncoded(path)) return { screen: 'nowhere', path };
   const batch = /^\/batches\/([^/]+)\/?$/.exec(path)?.[1];
   if (batch !== undefined) return { screen: 'batch', id: decodeURIComponent(batch) };
+  const [, within, n] = /^\/batches\/([^/]+)\/pages\/([1-9]\d{0,6})\/?$/.exec(path) ?? [];
+  if (within !== undefined) return { screen: 'sheet', batch: decodeURIComponent(within), page: Number(n) - 1 };
   const review = /^\/review\/([^/]+)\/?$/.exec(path)?.[1];
   if (review !== undefined) return { screen: 'review', batch: decodeURIComponent(review) };
   const [, place, id] = /^\/(keys|tasks|users)\/([^/]+)\/?$/.exec(path) ?? [];
@@ -68,6 +72,8 @@ export function parseRoute(path: string): Route {
 
 export const batchPath = (id: string): string => `/batches/${encodeURIComponent(id)}`;
 
+/** @param page from 0 */
+export const pagePath = (batch: string, page: number): string => `${batchPath(batch)}/pages/${page + 1}`;
 export const reviewPath = (batch: string): string => `/review/${encodeURIComponent(batch)}`;
 
 export const keyPath = (id: string): string => `/keys/${encodeURIComponent(id)}`;

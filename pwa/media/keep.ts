@@ -3,7 +3,7 @@
 // there. What is here already is never asked for again, so that it goes on where it was cut.
 import type { GroupRow } from '../../shared/protocol/batch.ts';
 import type { SheetLine } from '../../shared/protocol/sync.ts';
-import { rulings } from '../../shared/review.ts';
+import { rulings, waitingFields } from '../../shared/review.ts';
 import { unpackNotes } from '../../shared/scoring/notes.ts';
 import { correctionsOf, pageOf as indexOf } from '../../shared/sheet-line.ts';
 import type { Answer } from '../api.ts';
@@ -23,13 +23,11 @@ const AGAIN_MS = 60_000;
 const FULL_MS = 10 * 60_000;
 const GATHER_MS = 500;
 
-/** Fields of a page that somebody has to look at: doubted by the engine, or decided differently by two. */
+/** Fields of a page that somebody has to look at, or has had to. */
 export function fieldsToSee(line: SheetLine): string[] {
   const doubted = unpackNotes(line[13]).flatMap(({ label, flags }) => (flags.includes('doubtful') ? [label] : []));
-  const contested = [...rulings(correctionsOf(line)).values()].flatMap(({ field, against }) =>
-    against.length > 0 && /^(q\d+|roll|variant)$/.test(field) ? [field] : [],
-  );
-  return [...new Set([...doubted, ...contested])];
+  const waiting = [...waitingFields([], rulings(correctionsOf(line))).keys()];
+  return [...new Set([...doubted, ...waiting.filter((field) => /^(q\d+|roll|variant)$/.test(field))])];
 }
 
 /** Whether a person may have to see the page itself. */

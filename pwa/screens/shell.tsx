@@ -47,6 +47,7 @@ const ALWAYS = 3;
 /** The list that a single thing's screen belongs to. */
 const LIST_OF: Partial<Record<Route['screen'], Route['screen']>> = {
   batch: 'batches',
+  sheet: 'batches',
   key: 'keys',
   task: 'tasks',
   user: 'users',

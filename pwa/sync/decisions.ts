@@ -43,9 +43,12 @@ function standing(edits: readonly Edit[]): Map<string, Item[]> {
 
 type Who = Pick<Me, 'user_id' | 'username' | 'role'>;
 
-/** All pages of a kept batch as they stand; null until all of it is on this device. */
-export async function readDecided(user: UserDb, me: Who, batch: string): Promise<DecidedBatch | null> {
-  const kept = await keptPages(user, batch);
+/**
+ * The pages of a kept batch as they stand; null until all of it is on this device.
+ * @param near only those around this page
+ */
+export async function readDecided(user: UserDb, me: Who, batch: string, near?: number): Promise<DecidedBatch | null> {
+  const kept = await keptPages(user, batch, near);
   if (!kept) return null;
   const { user_id, username, role } = me;
   const here = standing(await user.getAll('outbox'));

@@ -19,6 +19,11 @@ const partOf = ([page]: SheetLine): number => Math.floor(page / PAGES_A_PART);
 const range = (scope: string, generation: number): IDBKeyRange =>
   IDBKeyRange.bound([scope, generation, -1], [scope, generation, Number.MAX_SAFE_INTEGER]);
 
+const around = (scope: string, generation: number, page: number): IDBKeyRange => {
+  const part = Math.floor(page / PAGES_A_PART);
+  return IDBKeyRange.bound([scope, generation, Math.max(0, part - 1)], [scope, generation, part + 1]);
+};
+
 const STORES = ['feeds', 'parts', 'outbox', 'overlays', 'keys', 'tasks', 'templates', 'batches', 'pulls'] as const;
 type Tx = IDBPTransaction<UserSchema, (typeof STORES)[number][], 'readwrite'>;
 
@@ -269,16 +274,25 @@ export async function unpinBatch(user: UserDb, batch: string, at: number): Promi
   });
 }
 
-/** The pages of a kept batch in file order, and its groups; null until the first pull is whole. */
+/**
+ * The pages of a kept batch in file order, and its groups; null until the first pull is whole.
+ * @param near only the pieces that hold this page and those beside it
+ */
 export async function keptPages(
   user: UserDb,
   batch: string,
+  near?: number,
 ): Promise<{ batch_no: number; lines: SheetLine[]; groups: FeedPart['groups']; true_at: number } | null> {
   const tx = user.transaction(['feeds', 'parts']);
   const scope = scopeOf(batch);
   const feed = await tx.objectStore('feeds').get(scope);
   if (!feed || feed.cursor === null || feed.batch_no === null) return null;
-  const parts = await tx.objectStore('parts').getAll(range(scope, feed.generation));
+  const whole = range(scope, feed.generation);
+  const parts = await tx.objectStore('parts').getAll(near === undefined ? whole : around(scope, feed.generation, near));
+  if (near !== undefined) {
+    const groups = await tx.objectStore('parts').get([scope, feed.generation, GROUPS]);
+    if (groups) parts.push(groups);
+  }
   return {
     batch_no: feed.batch_no,
     lines: parts.flatMap(({ lines }) => lines),

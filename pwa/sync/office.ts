@@ -7,6 +7,7 @@ import type { Nap } from './nap.ts';
 import type { PullDeps } from './pull.ts';
 
 export const mayKeepKeys = (role: Role): boolean => role === 'admin' || role === 'supervisor';
+/** Who decides what a page says. */
 export const mayReview = (role: Role): boolean => mayKeepKeys(role) || role === 'reviewer';
 export const mayKeepUsers = (role: Role): boolean => role === 'admin';
 

@@ -8,6 +8,7 @@ import { newWords } from '../screens/new-batch/words.ts';
 import { pendingWords } from '../screens/pending-words.ts';
 import { queueWords } from '../screens/queue/words.ts';
 import { reviewWords } from '../screens/review/words.ts';
+import { sheetWords } from '../screens/sheet/words.ts';
 import { signInWords } from '../screens/sign-in/words.ts';
 import { taskWords } from '../screens/tasks/words.ts';
 import { userWords } from '../screens/users/words.ts';
@@ -22,6 +23,7 @@ afterEach(() => speak('en'));
 
 const said = {
   media: mediaWords,
+  sheet: sheetWords,
   batch: batchWords,
   batches: listWords,
   keys: keyWords,

@@ -67,6 +67,8 @@ const ICONS: Record<IconName, () => JSX.Element> = {
     <path d="M2.5 12S6 5.5 12 5.5 21.5 12 21.5 12 18 18.5 12 18.5 2.5 12 2.5 12Zm9.5 3a3 3 0 1 0 0-6 3 3 0 0 0 0 6Z" />,
   ),
   leave: draw(<path d="M10 4H5v16h5M10 12h10m0 0-4-4m4 4-4 4" />, true),
+  minus: draw(<path d="M5 12h14" />),
+  forward: draw(<path d="M5 12h14m0 0-6-6m6 6-6 6" />, true),
   back: draw(<path d="M19 12H5m0 0 6-6m-6 6 6 6" />, true),
 };
 

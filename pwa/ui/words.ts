@@ -39,6 +39,8 @@ export type IconName =
   | 'open'
   | 'storage'
   | 'leave'
+  | 'minus'
+  | 'forward'
   | 'review';
 
 export interface Segment {

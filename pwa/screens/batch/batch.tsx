@@ -1,15 +1,15 @@
 // One batch: reads detail, snapshot, log, groups and sheets as stored; says that somebody wants it, so that it is kept.
 import './batch.css';
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo } from 'preact/hooks';
 import type { Me } from '../../../shared/protocol/auth.ts';
 import type { BatchDetail, GroupRow } from '../../../shared/protocol/batch.ts';
 import { ENDED } from '../../../shared/protocol/stage.ts';
 import type { BatchProgress } from '../../../shared/protocol/stream.ts';
 import { useApp, useUser } from '../../app.ts';
 import { write } from '../../db.ts';
+import { pagePath } from '../../route.ts';
 import { useLive, useNow } from '../../store.ts';
 import { eventsOf } from '../../sync/pull.ts';
-import { Drawer } from '../../ui/controls.tsx';
 import { bytes, count, duration, share, when } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { partWords } from '../../ui/part-words.ts';
@@ -21,7 +21,6 @@ import { withEarlier } from './feed.ts';
 import { ItemFeed } from './item-feed.tsx';
 import { KeepOffline } from './keep-offline.tsx';
 import { ResultsTable } from './results-table.tsx';
-import { Scan } from './scan.tsx';
 import { type Connection, connectionOf, remaining, segmentsOf, sentence, stageViews } from './story.ts';
 import { useEvents } from './use-events.tsx';
 import { batchWords } from './words.ts';
@@ -31,7 +30,6 @@ export const BatchScreen = ({ id, me }: { id: string; me: Me }) => {
   const user = useUser();
   const { nudge, queue, batches } = useApp();
   const now = useNow(1_000);
-  const [sheet, setSheet] = useState<string | null>(null);
   useEffect(() => {
     write(user, ['wanted'], (tx) => tx.objectStore('wanted').put({ batch: id, at: Date.now() })).then(nudge, () => {});
   }, [id, user, nudge]);
@@ -52,7 +50,6 @@ export const BatchScreen = ({ id, me }: { id: string; me: Me }) => {
   const items = snapshot?.items;
   const online = !(link?.key === 'link' && link.state === 'offline');
   const connection = connectionOf((detail ?? row)?.status, cursor, online, now);
-  const looked = sheets?.find(({ sheet_id }) => sheet_id === sheet);
   return (
     <>
       <a class="back" href="/">
@@ -92,24 +89,13 @@ export const BatchScreen = ({ id, me }: { id: string; me: Me }) => {
           <StageStrip detail={detail} now={now} />
           <Facts detail={detail} items={items} groups={groups?.items ?? []} now={now} />
           <div class="two-panels">
-            <ItemFeed rows={feed} alive={!ENDED.includes(detail.status)} onSheet={setSheet} />
+            <ItemFeed batch={id} rows={feed} alive={!ENDED.includes(detail.status)} />
             <ActivityLog events={log?.events} startedAt={detail.created_at} />
           </div>
           <KeepOffline batch={id} />
-          <Groups rows={groups?.items} />
-          <ResultsTable key={id} batch={id} rows={sheets} provisional={detail.provisional} onSheet={setSheet} />
+          <Groups batch={id} rows={groups?.items} />
+          <ResultsTable key={id} batch={id} rows={sheets} provisional={detail.provisional} />
         </>
-      )}
-      {sheet !== null && (
-        <Drawer title={t.sheetTitle({ n: looked ? looked.page_index + 1 : '' })} onClose={() => setSheet(null)}>
-          {looked && (
-            <p class="quiet-line">
-              <bdi>{looked.name}</bdi>
-            </p>
-          )}
-          {looked?.error_message && <p class="problem">{looked.error_message}</p>}
-          <Scan batch={id} sheet={sheet} page={(looked?.page_index ?? 0) + 1} />
-        </Drawer>
       )}
     </>
   );
@@ -325,7 +311,7 @@ const GROUP_STATES = {
   'set-aside': 'setAside',
 } as const;
 
-const Groups = ({ rows }: { rows: GroupRow[] | undefined }) => {
+const Groups = ({ batch, rows }: { batch: string; rows: GroupRow[] | undefined }) => {
   const t = batchWords();
   return (
     <section class="card" aria-labelledby="groups-title">
@@ -363,7 +349,13 @@ const Groups = ({ rows }: { rows: GroupRow[] | undefined }) => {
                       </span>
                     )}
                   </th>
-                  <td class="number">{group.cover_page === null ? '–' : t.page({ n: group.cover_page + 1 })}</td>
+                  <td class="number">
+                    {group.cover_page === null ? (
+                      '–'
+                    ) : (
+                      <a href={pagePath(batch, group.cover_page)}>{t.page({ n: group.cover_page + 1 })}</a>
+                    )}
+                  </td>
                   <td class="number">{count(group.sheets)}</td>
                   <td class="number">{count(group.failed_sheets)}</td>
                 </tr>

@@ -2,6 +2,7 @@
 // so that nothing moves under the pointer.
 import './item-feed.css';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { pagePath } from '../../route.ts';
 import { IconButton, Switch } from '../../ui/controls.tsx';
 import { count, duration } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
@@ -13,14 +14,14 @@ const ROW_PX = 44;
 const WHY_PX = 56;
 
 export const ItemFeed = ({
+  batch,
   rows,
   alive,
-  onSheet,
 }: {
+  batch: string;
   rows: readonly FeedRow[];
   /** more may come */
   alive: boolean;
-  onSheet: (sheetId: string) => void;
 }) => {
   const t = batchWords();
   const box = useRef<HTMLDivElement>(null);
@@ -69,6 +70,7 @@ export const ItemFeed = ({
               return (
                 row && (
                   <Row
+                    batch={batch}
                     row={row}
                     open={open.has(index)}
                     onToggle={() => {
@@ -77,7 +79,6 @@ export const ItemFeed = ({
                       setOpen(next);
                       if (scrolls) follow(false);
                     }}
-                    onSheet={onSheet}
                   />
                 )
               );
@@ -101,17 +102,7 @@ const STATES = {
   failed: { icon: 'failed', word: 'itemFailed' },
 } as const;
 
-const Row = ({
-  row,
-  open,
-  onToggle,
-  onSheet,
-}: {
-  row: FeedRow;
-  open: boolean;
-  onToggle: () => void;
-  onSheet: (sheetId: string) => void;
-}) => {
+const Row = ({ batch, row, open, onToggle }: { batch: string; row: FeedRow; open: boolean; onToggle: () => void }) => {
   const t = batchWords();
   const n = row.index + 1;
   const { icon, word } = STATES[row.state];
@@ -129,7 +120,14 @@ const Row = ({
           <IconButton icon={open ? 'up' : 'down'} label={t.showError({ n })} aria-expanded={open} onClick={onToggle} />
         )}
         {row.sheet_id !== null && (
-          <IconButton icon="open" label={t.toSheet({ n })} onClick={() => onSheet(row.sheet_id ?? '')} />
+          <a
+            class="button quiet icon-button"
+            href={pagePath(batch, row.index)}
+            aria-label={t.toSheet({ n })}
+            title={t.toSheet({ n })}
+          >
+            <Icon name="open" />
+          </a>
         )}
       </div>
       {open && row.error !== null && (

@@ -2,10 +2,11 @@
 import './results-table.css';
 import { useMemo } from 'preact/hooks';
 import type { SheetRow, Unscored } from '../../../shared/protocol/batch.ts';
+import { pagePath } from '../../route.ts';
 import { count } from '../../ui/format.ts';
 import { type Choice, type Column, List } from '../../ui/list.tsx';
 import { Pill } from '../../ui/parts.tsx';
-import { Thumb } from './scan.tsx';
+import { Thumb } from './thumb.tsx';
 import { batchWords } from './words.ts';
 
 /** What failed comes first, then what is doubtful: it is what somebody must look at. */
@@ -15,12 +16,10 @@ export const ResultsTable = ({
   batch,
   rows,
   provisional,
-  onSheet,
 }: {
   batch: string;
   rows: SheetRow[] | undefined;
   provisional: boolean;
-  onSheet: (sheetId: string) => void;
 }) => {
   const t = batchWords();
   const sorted = useMemo(
@@ -34,15 +33,14 @@ export const ResultsTable = ({
       number: true,
       class: 'page-cell',
       cell: (row) => (
-        <button
-          type="button"
+        <a
           class="row-link sheet-link"
           aria-label={t.look({ n: row.page_index + 1 })}
-          onClick={() => onSheet(row.sheet_id)}
+          href={pagePath(batch, row.page_index)}
         >
           <Thumb batch={batch} sheet={row.sheet_id} />
           {count(row.page_index + 1)}
-        </button>
+        </a>
       ),
       compare: (a, b) => a.page_index - b.page_index,
     },

@@ -141,8 +141,6 @@ export const batchWords = define('batch', {
   findSheet: 'Find a roll number or file',
   sheetsN: plural({ one: '{n} sheet', other: '{n} sheets' }),
   look: fill('Look at page {n}'),
-  sheetTitle: fill('Page {n}'),
-  imageAlt: fill('Scan of page {n}'),
   keepOffline: 'Keep for review offline',
   keepWords: 'Brings the doubtful marks and the pages they are on onto this device.',
   keepBegins: 'It begins as soon as the server can be reached.',
