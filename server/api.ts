@@ -20,7 +20,7 @@ import { beginAnewIfRestored, forgetTombstones } from './sync/horizon.ts';
 import { storeBuiltIns } from './templates.ts';
 import { openBlobs } from './uploads/blobs.ts';
 import { createLeases } from './uploads/leases.ts';
-import { expireUploads, recoverUploads } from './uploads/recover.ts';
+import { expireUploads, recoverUploads, sealOverdue } from './uploads/recover.ts';
 
 const config = loadConfig(process.env);
 if (config.redis === null)
@@ -95,6 +95,7 @@ const { app } = createApp({
 server.on('request', app);
 await recoverUploads({ db, blobs, announce, wake }, report);
 await dropStrayAnswers(db);
+const soon = setInterval(() => void sealOverdue({ db, blobs, announce, wake }, report).catch(report), 15_000);
 const hourly = setInterval(() => {
   expireUploads({ db, blobs }).catch(report);
   forgetSessions(db).catch(report);
@@ -108,6 +109,7 @@ console.log(
 
 onEnd(async () => {
   closing.abort();
+  clearInterval(soon);
   clearInterval(hourly);
   server.close();
   server.closeIdleConnections();

@@ -26,7 +26,7 @@ import { landChunk } from './landing.ts';
 import { createLeases } from './leases.ts';
 import { EXPIRY_DAYS, findUpload, holdings, type NewUpload } from './ledger.ts';
 import { openUpload } from './open.ts';
-import { expireUploads, recoverUploads } from './recover.ts';
+import { expireUploads, recoverUploads, sealOverdue } from './recover.ts';
 import { seal } from './seal.ts';
 
 const CHUNK = SMALLEST_CHUNK;
@@ -112,6 +112,22 @@ async function finish(): Promise<void> {
   await seal(sealDeps(), await find());
   expect(readFileSync(blob()).equals(FILE), '[U6]').toBe(true);
 }
+
+test('[P3] what is whole and was not sealed in its time is sealed later, and what still moves is left alone', async () => {
+  const reported: unknown[] = [];
+  const later = (ms: number) => sealOverdue(sealDeps(), (error) => reported.push(error), Date.now() + ms);
+  await land(0, 1, 2);
+  await later(60_000);
+  expect((await find()).state).toBe('open');
+  await land(3);
+  await later(0);
+  expect((await find()).state).toBe('open');
+  // It had begun, and the database went away.
+  await db.write((tx) => tx.updateTable('uploads').set({ sealing_at: Date.now() }).execute());
+  await later(60_000);
+  expect(reported).toEqual([]);
+  expect((await find()).state).not.toBe('open');
+});
 
 describe('the ledger says more than the file holds', () => {
   test('[U5] a chunk that a power cut took back is asked for again, the others are not', async () => {

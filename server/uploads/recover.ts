@@ -1,5 +1,5 @@
-// What is done about uploads apart from requests: at the start rows and files are made to agree again and what is whole
-// is sealed; once an hour what nobody sends any more is given up.
+// What is done about uploads apart from requests: at the start rows and files are made to agree again; what is whole is
+// sealed then, and whenever its own time was missed; once an hour what nobody sends any more is given up.
 
 import { chunkCount, chunkLength } from '../../shared/protocol/upload.ts';
 import type { UploadsTable } from '../adapters/database.ts';
@@ -43,8 +43,33 @@ async function recoverOne(deps: SealDeps, upload: UploadsTable): Promise<void> {
     return;
   }
   await recheckNewest(deps, upload);
-  const whole = (await verifiedCount(db.sql, upload.upload_id)) === chunkCount(upload.size, upload.chunk_size);
-  if (whole) await seal(deps, upload);
+  await sealWhole(deps, upload);
+}
+
+async function sealWhole(deps: SealDeps, upload: UploadsTable): Promise<void> {
+  const verified = await verifiedCount(deps.db.sql, upload.upload_id);
+  if (verified === chunkCount(upload.size, upload.chunk_size)) await seal(deps, upload);
+}
+
+/** Whoever brought the last chunk seals at once; after this they are taken to have failed. */
+const OVERDUE_MS = 30_000;
+
+/** Seals what is whole and is not sealed although nothing moves any more: the database was away when its time had come. */
+export async function sealOverdue(
+  deps: SealDeps,
+  report: (error: unknown) => void,
+  now: number = Date.now(),
+): Promise<void> {
+  const still = await deps.db.sql
+    .selectFrom('uploads')
+    .selectAll()
+    .where('state', '=', 'open')
+    .where('last_byte_at', '<', now - OVERDUE_MS)
+    .execute();
+  for (const upload of still)
+    await sealWhole(deps, upload).catch((error: unknown) => {
+      if (!(error instanceof RequestRefused)) report(error);
+    });
 }
 
 /** A disk that says "synced" before it is may lose what came last in a power cut. */
