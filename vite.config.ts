@@ -29,6 +29,9 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          // Some draw and read dozens of pages; a busy machine takes many times as long for it.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
           include: ['{shared,server,pwa,e2e}/**/*.test.ts'],
           exclude: ['**/*.integration.test.ts', '**/*.e2e.test.ts'],
         },
