@@ -3,11 +3,15 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Page } from 'playwright-core';
 import type { Step } from '../../pwa/db.ts';
 import { fillSignIn, openApp, openTablet, queueZip, signIn } from '../browser.ts';
 import { type Browser, FLAGS, findChromium } from './chromium.ts';
 import { eventually, isAlive } from './places.ts';
+
+/** Signing in takes no longer, servers that are restarted meanwhile included. */
+const SIGN_IN_MS = 45_000;
 
 export interface Queued {
   /** the `client_upload_id` */
@@ -138,10 +142,13 @@ export function createTablet(url: string, profile: string): Tablet {
     async signInIfAsked(user) {
       const tab = await app();
       const asks = tab.getByRole('main').getByRole('button', { name: 'Sign in' });
-      if (!(await asks.isVisible())) return;
-      await asks.click();
-      await fillSignIn(tab, user);
-      await asks.waitFor({ state: 'detached' });
+      // The server may be away at the first try.
+      for (const until = Date.now() + SIGN_IN_MS; await asks.isVisible(); await sleep(1000)) {
+        if (Date.now() > until)
+          throw new Error(`not signed in within ${SIGN_IN_MS} ms: ${await tab.getByRole('main').textContent()}`);
+        if (await tab.getByLabel('Password').isVisible()) await fillSignIn(tab, user);
+        else await asks.click();
+      }
     },
     async queue(file) {
       const tab = await app();
