@@ -92,7 +92,8 @@ export async function openNodeDevice(url: string, user: User, random: Random): P
       if (end === 'waiting') {
         for (const { id } of ids) {
           const step = await tablet.stepOf(id);
-          if (step?.at === 'waiting' && step.why === 'sign-in') await signIn();
+          // Tried again with the next look: the server may be away, and come back elsewhere.
+          if (step?.at === 'waiting' && step.why === 'sign-in') await tablet.signIn(user.username, user.password);
         }
         // Whatever it was asked to wait for is over.
         ahead += 600_000;

@@ -3,15 +3,11 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Page } from 'playwright-core';
 import type { Step } from '../../pwa/db.ts';
 import { fillSignIn, openApp, openTablet, queueZip, signIn } from '../browser.ts';
 import { type Browser, FLAGS, findChromium } from './chromium.ts';
 import { eventually, isAlive } from './places.ts';
-
-/** Signing in takes no longer, servers that are restarted meanwhile included. */
-const SIGN_IN_MS = 45_000;
 
 export interface Queued {
   /** the `client_upload_id` */
@@ -28,7 +24,7 @@ export interface Tablet {
   /** the app's tab, opened (and the browser started) when there is none */
   app(): Promise<Page>;
   signIn(user: { username: string; password: string }): Promise<void>;
-  /** Signs in where the app asks for it: a browser that is killed may lose the newest cookie, and with it its session. */
+  /** Tries once to sign in where the app asks for it: a browser that is killed may lose the newest cookie, and with it its session. */
   signInIfAsked(user: { username: string; password: string }): Promise<void>;
   /** Queues a ZIP with cover sheets as a person does. Resolves with its id when all of it is durable on the device. */
   queue(file: string): Promise<string>;
@@ -142,13 +138,11 @@ export function createTablet(url: string, profile: string): Tablet {
     async signInIfAsked(user) {
       const tab = await app();
       const asks = tab.getByRole('main').getByRole('button', { name: 'Sign in' });
-      // The server may be away at the first try.
-      for (const until = Date.now() + SIGN_IN_MS; await asks.isVisible(); await sleep(1000)) {
-        if (Date.now() > until)
-          throw new Error(`not signed in within ${SIGN_IN_MS} ms: ${await tab.getByRole('main').textContent()}`);
-        if (await tab.getByLabel('Password').isVisible()) await fillSignIn(tab, user);
-        else await asks.click();
-      }
+      if (!(await asks.isVisible())) return;
+      if (!(await tab.getByLabel('Password').isVisible())) await asks.click();
+      await fillSignIn(tab, user);
+      // Signed in, or told why not: the server may be away.
+      await tab.locator('main:not(:has(#password)), #sign-in-problem').first().waitFor();
     },
     async queue(file) {
       const tab = await app();
