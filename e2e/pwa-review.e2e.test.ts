@@ -378,13 +378,19 @@ test('a second reader is not shown what was read or decided, and what they say c
   const [sheet] = (await lookedAt(rob.page)).split(' ');
   const truth = sample.pages[1]?.truth?.variant ?? '';
   await onward(rob.page, () => rob.page.keyboard.press(truth === 'A' ? 'b' : 'a'));
-  await rea.page.locator('.review-panel').waitFor(PATIENCE);
+  await eventually(
+    'the second reader’s word, on the first reader’s device',
+    async () =>
+      (await stored(rea.page, batch.journey)).lines
+        .flatMap(correctionsOf)
+        .some(({ field, username }) => field === 'variant' && username === 'rob'),
+    90_000,
+  );
+  await open(rea.page, '/review');
+  await open(rea.page, `/review/${batch.journey}`);
   await eventually(
     'that they disagree, on the first reader’s screen',
-    async () => {
-      await rea.page.keyboard.press('ArrowRight');
-      return (await lookedAt(rea.page)) === `${sheet} variant conflict`;
-    },
+    async () => (await lookedAt(rea.page)) === `${sheet} variant conflict`,
     90_000,
   );
   await onward(rea.page, () => rea.page.keyboard.press('1'));
