@@ -442,6 +442,12 @@ test('a hundred doubtful marks by fingers alone, and a group without a cover get
   const [, rob] = devices as [Device, Device];
   const { page } = rob;
   await page.locator('nav > a[href="/review"]').tap(PATIENCE);
+  await page.getByRole('button', { name: 'Keep touch.zip on this device' }).tap(PATIENCE);
+  await page.locator(`[data-batch="${batch.touch}"]`).getByText('On this device').waitFor(PATIENCE);
+  // Its pictures are on the device too.
+  await open(page, `/batches/${batch.touch}`);
+  await page.locator('[data-keeping=whole]').waitFor(PATIENCE);
+  await page.locator('nav > a[href="/review"]').tap(PATIENCE);
   await page.getByRole('link', { name: 'touch.zip' }).tap(PATIENCE);
   await page.locator('.review-left[data-left="126"]').waitFor(PATIENCE);
   await cut(rob);
@@ -449,6 +455,7 @@ test('a hundred doubtful marks by fingers alone, and a group without a cover get
   await choose(page, 'Look-alikes');
   const [first] = await page.locator('.alike-one').all();
   const many = await page.locator('.alike-one').count();
+  await first?.locator('img').waitFor(PATIENCE);
   await first?.tap(PATIENCE);
   await look(page, 'look-alikes');
   await tap(page, '[data-act=all-right]');
