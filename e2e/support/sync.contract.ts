@@ -379,6 +379,36 @@ export function syncContract(name: string, open: (number: number) => Promise<Dat
         expect(await correct(rea, item(1, 'q2', 'A', 4))).toMatchObject({ status: 'rejected', code: 'FORBIDDEN' });
       });
 
+      test('what a supervisor was asked is theirs to decide, and whoever asked may take it back', async () => {
+        const forbidden = { status: 'rejected', code: 'FORBIDDEN' };
+        expect(await correct(rea, item(1, 'ask:q1', 'true'))).toMatchObject({ status: 'applied' });
+        const seen = 1;
+        // Nobody of less weight answers it or takes another's question back, whoever asked answers no more than the others.
+        expect(await correct(rob, item(1, 'q1', 'A', seen))).toMatchObject({
+          ...forbidden,
+          detail: expect.stringContaining('rea has asked a supervisor about'),
+        });
+        expect(await correct(rob, item(1, 'ask:q1', null, seen))).toMatchObject(forbidden);
+        expect(await correct(rea, item(1, 'q1', 'A', seen))).toMatchObject(forbidden);
+        expect((await lineOf(rea, 1))?.[25]).toMatchObject([{ field: 'ask:q1', value: 'true', username: 'rea' }]);
+        // Any other field is everybody's.
+        expect(await correct(rob, item(1, 'q2', 'A', seen))).toMatchObject({ status: 'applied' });
+        expect(await correct(sue, item(1, 'q1', 'C', seen))).toMatchObject({ status: 'applied' });
+
+        expect(await correct(rea, item(2, 'ask:q1', 'true'))).toMatchObject({ status: 'applied' });
+        expect(await correct(rea, item(2, 'ask:q1', null, 1))).toMatchObject({ status: 'applied' });
+        expect(await correct(rob, item(2, 'q1', 'A', 2))).toMatchObject({ status: 'applied' });
+      });
+
+      test('who decided without having seen the question is not refused, and the question stands', async () => {
+        await correct(rea, item(1, 'ask:q1', 'true'));
+        const { doubtful } = await resultOf(1);
+        expect(await correct(rob, item(1, 'q1', 'A', 0))).toMatchObject({ status: 'applied' });
+        expect((await resultOf(1)).doubtful).toBe(doubtful);
+        await correct(sue, item(1, 'q1', 'A', 2));
+        expect((await resultOf(1)).doubtful).toBe(doubtful - 1);
+      });
+
       test('a page is put into another group and task, and back', async () => {
         const groups = async () =>
           (await listGroups(db, await findVisible(db, ada, exam.batch_id))).map(({ sheets }) => sheets);
