@@ -110,9 +110,7 @@ test('completed with errors: what failed comes first, says why, is tried again, 
   await page.locator('.sheet-link').first().click();
   const scan = page.locator('.zoom-scan');
   await scan.waitFor({ timeout: 60_000 });
-  await eventually('a scan to look at', () =>
-    scan.evaluate((image) => (image as HTMLImageElement).naturalWidth > 500),
-  );
+  await eventually('a scan to look at', () => scan.evaluate((image) => (image as HTMLImageElement).naturalWidth > 500));
   await page.goBack();
   await page.locator('.results .line').first().waitFor({ timeout: 60_000 });
 
