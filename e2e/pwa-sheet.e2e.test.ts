@@ -219,7 +219,24 @@ test('looked at closely: keys, wheel, buttons and a tap; every shape lies on its
   expect(await q7.innerText()).toMatch(/doubtful/);
   await page.keyboard.press('n');
   await page.getByRole('heading', { name: `Page ${FAINT + 2}`, exact: true }).waitFor(WAIT);
-  expect(await complaints(page, 'a page')).toEqual([]);
+
+  // Well made by day and night, on a phone, a tablet and a desk, with a field open.
+  await page.locator('.field-table tr[data-label=q12]').getByRole('button').click();
+  await page.locator('.field-editor[data-field=q12] .snippet img').waitFor(WAIT);
+  const found: string[] = [];
+  for (const colorScheme of ['light', 'dark'] as const)
+    for (const width of [1440, 820, 360]) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      // As tall as the page and from its top: what has been scrolled half under the bar is not smaller for it.
+      await page.setViewportSize({ width, height: 900 });
+      const height = await page.evaluate(() => document.documentElement.scrollHeight);
+      await page.setViewportSize({ width, height: Math.max(900, height) });
+      await page.evaluate(() => scrollTo(0, 0));
+      found.push(...(await complaints(page, `${colorScheme}, ${width}`)));
+      const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (wider > 0) found.push(`${colorScheme}, ${width}: ${wider} px wider than the screen`);
+    }
+  expect(found).toEqual([]);
 });
 
 test('kept offline: the doubtful field is seen and decided without a network, the score follows at once and holds', async () => {
