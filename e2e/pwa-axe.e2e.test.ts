@@ -101,9 +101,10 @@ async function lookAtAll({ context }: Browser, language: 'en' | 'ar', user: stri
   // What opens over a screen.
   await open(page, `/batches/${batch}`, '.results .line');
   await page.locator('.sheet-link').nth(1).click();
-  await page.locator('.drawer').waitFor();
+  await page.locator('.overlay').waitFor({ timeout: 60_000 });
   await see('a sheet');
-  await page.keyboard.press('Escape');
+  await page.goBack();
+  await page.locator('.results .line').first().waitFor({ timeout: 60_000 });
   await page.keyboard.press('Control+k');
   await page.locator('.palette').waitFor();
   await see('the palette');
@@ -190,9 +191,11 @@ test('in Arabic the app is mirrored, and a scan is not', async () => {
   expect(side?.x).toBeGreaterThan(1000);
   await open(page, `/batches/${batch}`, '.results .line');
   await page.locator('.sheet-link').nth(2).click();
-  const scan = page.locator('img.scan');
-  await scan.waitFor({ timeout: 20_000 });
+  const scan = page.locator('img.zoom-scan');
+  await scan.waitFor({ timeout: 60_000 });
   expect(await scan.evaluate((image) => getComputedStyle(image).transform)).toBe('none');
+  await page.goBack();
+  await page.locator('.results .line').first().waitFor({ timeout: 60_000 });
   // The choice outlives a reload, and the shell needs no network for it.
   await suite.tablet.context.setOffline(true);
   await page.reload();

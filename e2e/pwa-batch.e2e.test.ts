@@ -8,6 +8,7 @@ import { expect, test } from 'vitest';
 import { appSuite } from './app-suite.ts';
 import { card, DESKTOP, openApp, queueZip, signIn, syncSays } from './browser.ts';
 import { packZip } from './support/exam.ts';
+import { eventually } from './support/places.ts';
 
 const MB = 2 ** 20;
 const suite = appSuite({ seed: 21, sheets: 30 });
@@ -107,10 +108,11 @@ test('completed with errors: what failed comes first, says why, is tried again, 
   await page.getByLabel('Find a roll number or file').fill(roll);
   await page.getByText('Page 1 of 1 · 1 sheet').waitFor();
   await page.locator('.sheet-link').first().click();
-  const scan = page.getByRole('dialog').getByAltText('Scan of page');
-  await scan.waitFor({ timeout: 20_000 });
-  expect(await scan.evaluate((image) => (image as HTMLImageElement).naturalWidth)).toBeGreaterThan(500);
-  await page.keyboard.press('Escape');
+  const scan = page.locator('.zoom-scan');
+  await scan.waitFor({ timeout: 60_000 });
+  await eventually('a scan to look at', () => scan.evaluate((image) => (image as HTMLImageElement).naturalWidth > 500));
+  await page.goBack();
+  await page.locator('.results .line').first().waitFor({ timeout: 60_000 });
 
   await page.getByRole('button', { name: 'Retry failed' }).click();
   await page.locator('.log').getByText('admin').first().waitFor({ timeout: 60_000 });

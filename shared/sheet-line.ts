@@ -34,16 +34,16 @@ export function readOf(line: SheetLine): AsRead | null {
 /** A decision that the server has not taken yet, as it will stand in the history if nobody else says anything. */
 export function pendingCorrections(
   line: SheetLine,
-  items: readonly Correct['items'][number][],
+  items: readonly (Correct['items'][number] & Pick<Correction, 'reason'>)[],
   by: { user_id: string; username: string; role: Role; client_id: string },
 ): Correction[] {
-  return items.map(({ field, value, base_rev }, i) => ({
+  return items.map(({ field, value, base_rev, reason }, i) => ({
     ...by,
     correction_id: `pending ${i}`,
     field,
     value,
     previous: null,
-    reason: null,
+    reason,
     base_rev,
     rev: revOf(line) + 1 + i,
     at: '',

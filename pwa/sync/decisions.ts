@@ -31,12 +31,14 @@ export interface DecidedBatch {
 const NOTHING: ReadonlyMap<string, Ruling> = new Map();
 
 type Item = Correct['items'][number];
+type Said = Item & Pick<Correction, 'reason'>;
 /** What was decided here and counts until the server has answered and told it, by sheet id. */
-function standing(edits: readonly Edit[]): Map<string, Item[]> {
-  const found = new Map<string, Item[]>();
+function standing(edits: readonly Edit[]): Map<string, Said[]> {
+  const found = new Map<string, Said[]>();
   for (const { change, state } of edits) {
     if (change.kind !== 'correct' || state.at === 'refused') continue;
-    for (const item of change.items) found.set(item.sheet_id, [...(found.get(item.sheet_id) ?? []), item]);
+    for (const item of change.items)
+      found.set(item.sheet_id, [...(found.get(item.sheet_id) ?? []), { ...item, reason: change.reason }]);
   }
   return found;
 }

@@ -1,7 +1,7 @@
 // One page of a batch: its scan to be looked at closely with what was read drawn over it, the same as a table, its history, and
 // decisions made from there. Reads what is kept on this device; says that somebody wants the batch, so that it is kept.
 import './sheet.css';
-import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Homography } from '../../../shared/omr/warp.ts';
 import type { Me } from '../../../shared/protocol/auth.ts';
 import type { SheetReading } from '../../../shared/protocol/reading.ts';
@@ -50,7 +50,7 @@ export const SheetScreen = ({ batch, page, me }: { batch: string; page: number; 
         event.ctrlKey ||
         event.metaKey ||
         event.altKey ||
-        (event.target as Element).closest('input, textarea, dialog')
+        (event.target as Element).closest('input:not([type=checkbox], [type=radio]), textarea, dialog')
       )
         return;
       const to = event.key === 'p' ? shown?.previous : event.key === 'n' ? shown?.next : null;
@@ -119,6 +119,11 @@ const PageScreen = ({ view, me }: { view: PageView; me: Me }) => {
     setSaid('');
     setSelected((before) => ({ label, at: (before?.at ?? 0) + 1 }));
   }, []);
+  // On a tablet the field opens far above the row that was chosen.
+  const side = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    side.current?.querySelector('.field-editor')?.scrollIntoView({ block: 'nearest' });
+  }, [selected?.at]);
   return (
     <>
       <Standing view={view} fields={fields} />
@@ -141,7 +146,7 @@ const PageScreen = ({ view, me }: { view: PageView; me: Me }) => {
       )}
       <div class="sheet-panels">
         <ScanPanel view={view} fields={fields} measured={measured} selected={selected} onSelect={select} />
-        <div class="sheet-side">
+        <div class="sheet-side" ref={side}>
           <p role="status" class="said">
             {said}
           </p>
