@@ -52,6 +52,10 @@ subscriber.on('pmessage', (_pattern: string, channel: string) => {
 
 const closing = new AbortController();
 const server = createServer();
+// Whoever asks before all stands is answered when it does: a request that nobody listens to would hang for ever.
+const early: Parameters<typeof app>[] = [];
+const hold = (...asked: Parameters<typeof app>): void => void early.push(asked);
+server.on('request', hold);
 // A chunk on a slow line takes as long as it takes; a socket on which nothing moves is cut.
 server.requestTimeout = 0;
 server.headersTimeout = 30_000;
@@ -92,7 +96,8 @@ const { app } = createApp({
     await redis.ping();
   },
 });
-server.on('request', app);
+server.off('request', hold).on('request', app);
+for (const asked of early) app(...asked);
 await recoverUploads({ db, blobs, announce, wake }, report);
 await dropStrayAnswers(db);
 const soon = setInterval(() => void sealOverdue({ db, blobs, announce, wake }, report).catch(report), 15_000);
