@@ -4,7 +4,6 @@ import { createHash, randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Database } from '../server/adapters/database.ts';
@@ -150,26 +149,6 @@ describe('SIGKILL of the API in the middle of a chunk', () => {
     expect(sent).toEqual(Array.from({ length: upload.total_chunks - 3 }, (_, i) => i + 2));
     expect(fs.readFileSync(blob).equals(zip), '[U6] what was sealed is the file').toBe(true);
     await expectWhole(upload.batch_id);
-  });
-
-  test('[P3] whoever asks while an API process starts is refused or answered, and never left waiting', async () => {
-    const former = await sheaf.kill('api');
-    const asked: Promise<'answered' | 'refused' | 'left waiting'>[] = [];
-    let up = false;
-    for (const until = Date.now() + 90_000; !up && Date.now() < until; await sleep(2))
-      asked.push(
-        fetch(`${sheaf.url}/healthz`, { signal: AbortSignal.timeout(60_000) }).then(
-          () => {
-            up = true;
-            return 'answered';
-          },
-          (error: unknown) => (error instanceof DOMException ? 'left waiting' : 'refused'),
-        ),
-      );
-    const heard = await Promise.all(asked);
-    expect(heard).toContain('answered');
-    expect(heard).not.toContain('left waiting');
-    await sheaf.restarted('api', former);
   });
 
   test('[P3] the last chunk was verified and nobody was left to seal: the next start does it', async () => {

@@ -4,6 +4,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Database } from '../server/adapters/database.ts';
@@ -219,5 +220,25 @@ describe.each(['SQLite', 'MariaDB'])('over %s', (kind) => {
     }
     expect(fs.statSync(blob).mtimeMs, 'not even touched').toBe(mtimeMs);
     expect(onDisk(upload).equals(bytes)).toBe(true);
+  });
+
+  test('[P3] whoever asks while an API process starts is refused or answered, and never left waiting', async () => {
+    const former = await a.kill('api');
+    const asked: Promise<'answered' | 'refused' | 'left waiting'>[] = [];
+    let up = false;
+    for (const until = Date.now() + 90_000; !up && Date.now() < until; await sleep(2))
+      asked.push(
+        fetch(`${a.url}/healthz`, { signal: AbortSignal.timeout(60_000) }).then(
+          () => {
+            up = true;
+            return 'answered';
+          },
+          (error: unknown) => (error instanceof DOMException ? 'left waiting' : 'refused'),
+        ),
+      );
+    const heard = await Promise.all(asked);
+    expect(heard).toContain('answered');
+    expect(heard).not.toContain('left waiting');
+    await a.restarted('api', former);
   });
 });
