@@ -52,6 +52,7 @@ export default defineConfig({
           name: 'e2e',
           globalSetup: ['e2e/support/servers.setup.ts'],
           sequence: { groupOrder: 2 },
+          setupFiles: ['e2e/support/uncaught.setup.ts'],
           include: ['e2e/**/*.e2e.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 120_000,

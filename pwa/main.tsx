@@ -1,8 +1,8 @@
 // Composition root of the page: databases, session, leader, sender's errands; then the screens.
 import './ui/tokens.css';
 import './ui/app.css';
-import { render } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { type ComponentChildren, render } from 'preact';
+import { useEffect, useErrorBoundary, useState } from 'preact/hooks';
 import { createApi } from './api.ts';
 import { type App, AppContext, createCommands, UserContext } from './app.ts';
 import { createBatchActions } from './batch-actions.ts';
@@ -45,6 +45,23 @@ const TaskScreen = lazily(async () => (await import('./screens/tasks/task.tsx'))
 const UsersScreen = lazily(async () => (await import('./screens/users/users.tsx')).UsersScreen);
 const SheetScreen = lazily(async () => (await import('./screens/sheet/sheet.tsx')).SheetScreen);
 const UserScreen = lazily(async () => (await import('./screens/users/user.tsx')).UserScreen);
+
+/** A fault in one screen: what was half drawn is taken away and it is said; the other places stay open. */
+const Guarded = ({ path, children }: { path: string; children: ComponentChildren }) => {
+  const [fault, forget] = useErrorBoundary((caught) => reportError(caught));
+  useEffect(forget, [path]);
+  if (fault === undefined) return children;
+  return (
+    <Empty title={closedWords().failed}>
+      <p>
+        {String(fault)}. {closedWords().nothingLost}
+      </p>
+      <button type="button" class="button primary" onClick={() => location.reload()}>
+        {closedWords().reload}
+      </button>
+    </Empty>
+  );
+};
 
 /** All of it is drawn anew in another language. */
 const Spoken = ({ app }: { app: App }) => {
@@ -132,7 +149,7 @@ const Screens = ({ app }: { app: App }) => {
   return (
     <UserContext.Provider value={user}>
       <Shell me={me} signedIn={signed_in} onSignIn={() => setSigningIn(true)}>
-        {screen}
+        <Guarded path={location.pathname}>{screen}</Guarded>
       </Shell>
       {toast.value && (
         <Toast

@@ -20,6 +20,10 @@ export interface Browser {
   close(): Promise<void>;
 }
 
+/** What no page has caught, of all browsers that were opened here, since somebody looked. */
+const uncaught: string[] = [];
+export const takeUncaught = (): string[] => uncaught.splice(0);
+
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
 export function findChromium(): string {
@@ -55,6 +59,7 @@ export async function openBrowser(options: BrowserOptions = {}): Promise<Browser
     hasTouch: options.touch ?? false,
     args: [...FLAGS, ...(options.args ?? [])],
   });
+  context.on('weberror', (fault) => uncaught.push(fault.error().stack ?? String(fault.error())));
   return {
     context,
     profile,

@@ -107,6 +107,7 @@ export const closedWords = define('closed', {
   newer: 'A newer Sheaf was used on this device. Load this page again to get it.',
   noStore: fill('This browser does not let Sheaf keep anything on this device: {why}.'),
   updated: 'Sheaf was updated in another tab.',
+  failed: 'This screen cannot be shown',
   pleaseReload: 'Please reload',
   nothingLost: 'Nothing that is queued is lost.',
   reload: 'Reload',
