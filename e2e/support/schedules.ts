@@ -283,7 +283,7 @@ async function step(
       const field = FIELDS[one.field] ?? 'q1';
       const values = VALUES[field];
       const value = values[one.value % values.length] ?? null;
-      const line = (await keptPages(own.db, batch_id))?.lines[one.sheet];
+      const line = (await keptPages(own.db.transaction(['feeds', 'parts']), batch_id))?.lines[one.sheet];
       const name = `decision ${world.schedules}.${decisions.length + 1}`;
       const said = decisions.filter(
         ({ device, life, sheet, unsaid }) => device === own && life === own.life && sheet === one.sheet && !unsaid,
@@ -366,7 +366,7 @@ const valuesOf = ({ exam }: World, sheet: number, reread: ReadonlyMap<number, st
 
 /** At any moment: all pages or none are shown, and what was decided here is shown until the server refuses it. */
 async function neverHalf({ batch_id, exam }: World, own: Device, decisions: readonly Decision[]): Promise<void> {
-  const kept = await keptPages(own.db, batch_id);
+  const kept = await keptPages(own.db.transaction(['feeds', 'parts']), batch_id);
   if (!kept) return;
   expect(kept.lines.map(([page]) => page)).toEqual(exam.sheet_ids.map((id) => id % 1_000_000));
   const outbox = new Set((await own.db.getAll('outbox')).map(({ n }) => n));
@@ -470,7 +470,7 @@ async function settle(
 
     // Devices work out the same.
     for (const own of devices) {
-      const line = (await keptPages(own.db, batch_id))?.lines[sheet] as SheetLine;
+      const line = (await keptPages(own.db.transaction(['feeds', 'parts']), batch_id))?.lines[sheet] as SheetLine;
       const view = viewSheet(line, [], () => ({ key, template_id: exam.template_id }));
       const { roll, score, max_score, correct, doubtful, unscored } = is ?? {};
       expect(view?.result).toMatchObject({ roll, score, max_score, correct, doubtful, unscored });
@@ -481,7 +481,7 @@ async function settle(
   for (const own of devices) {
     const scope = scopeOf(batch_id);
     const told = await pull(db, own.user, scope);
-    const kept = await keptPages(own.db, batch_id);
+    const kept = await keptPages(own.db.transaction(['feeds', 'parts']), batch_id);
     expect(kept?.lines).toEqual(told.sheets);
     expect(kept?.groups).toEqual(told.groups);
     const office = await officeOf(db, own.user);

@@ -96,7 +96,7 @@ export async function keepOffline(
   budget = BUDGET,
 ): Promise<Keeping | null> {
   const { user, now } = deps;
-  const pages = await keptPages(user, batch);
+  const pages = await keptPages(user.transaction(['feeds', 'parts']), batch);
   if (!pages) return null;
   const { fields, pages: whole } = wantedOf(batch, pages);
   const all = [...fields, ...whole];

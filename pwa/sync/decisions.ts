@@ -50,11 +50,13 @@ type Who = Pick<Me, 'user_id' | 'username' | 'role'>;
  * @param near only those around this page
  */
 export async function readDecided(user: UserDb, me: Who, batch: string, near?: number): Promise<DecidedBatch | null> {
-  const kept = await keptPages(user, batch, near);
+  // One look at all of it: a decision leaves the outbox in the transaction that brings it back in a line [S2].
+  const tx = user.transaction(['feeds', 'parts', 'outbox', 'sync']);
+  const kept = await keptPages(tx, batch, near);
   if (!kept) return null;
   const { user_id, username, role } = me;
-  const here = standing(await user.getAll('outbox'));
-  const by = { user_id, username, role, client_id: (await user.get('sync', 'client'))?.client_id ?? '' };
+  const here = standing(await tx.objectStore('outbox').getAll());
+  const by = { user_id, username, role, client_id: (await tx.objectStore('sync').get('client'))?.client_id ?? '' };
   const pages = kept.lines.map((line): DecidedPage => {
     const sheet_id = String(kept.batch_no * 1_000_000 + pageOf(line));
     const pending = pendingCorrections(line, here.get(sheet_id) ?? [], by);

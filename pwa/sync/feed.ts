@@ -279,11 +279,10 @@ export async function unpinBatch(user: UserDb, batch: string, at: number): Promi
  * @param near only the pieces that hold this page and those beside it
  */
 export async function keptPages(
-  user: UserDb,
+  tx: IDBPTransaction<UserSchema, ('feeds' | 'parts' | UserStore)[], 'readonly'>,
   batch: string,
   near?: number,
 ): Promise<{ batch_no: number; lines: SheetLine[]; groups: FeedPart['groups']; true_at: number } | null> {
-  const tx = user.transaction(['feeds', 'parts']);
   const scope = scopeOf(batch);
   const feed = await tx.objectStore('feeds').get(scope);
   if (!feed || feed.cursor === null || feed.batch_no === null) return null;

@@ -13,6 +13,8 @@ import type { KeyContent } from '../../shared/protocol/key.ts';
 import { keyStamp } from '../../shared/protocol/sync.ts';
 import { createApi } from '../api.ts';
 import { closeChannel, forgetUser, openQueue, openUser, type QueueDb, type TaskFields, type UserDb } from '../db.ts';
+import { readKeys } from '../screens/keys/view.ts';
+import { readTasks } from '../screens/tasks/view.ts';
 import { createSession } from '../session.ts';
 import { pullKept } from './feed.ts';
 import { isDue } from './office.ts';
@@ -140,6 +142,33 @@ test('[S2] what was edited is shown from the outbox until what was pulled shows 
   expect([await user.count('outbox'), await user.count('overlays'), await user.count('keys')]).toEqual([1, 1, 0]);
   await pull();
   expect([await user.count('outbox'), await user.count('overlays'), await user.count('keys')]).toEqual([0, 0, 1]);
+});
+
+test('[S2] whoever looks while an edit comes back from the server sees it once, from the one place or the other', async () => {
+  const { push, pull } = device();
+  await pull();
+  for (let i = 0; i < 10; i++) {
+    await record(user, key(`k${i}`, 'A'), null, 0);
+    await record(user, task(`1111111${i}`), null, 0);
+    await push();
+    let here = false;
+    const pulling = pull().then(() => {
+      here = true;
+    });
+    // At every moment of it: many look at once, each a little later than the one before.
+    const seen: Promise<unknown>[] = [];
+    do {
+      seen.push(
+        readKeys(user).then((keys) => keys.map(({ key_id, edited_at }) => [key_id, Date.parse(edited_at) >= 0])),
+      );
+      seen.push(readTasks(user).then((tasks) => tasks.map(({ task }) => [task.task_id, true])));
+      await new Promise((resolve) => setImmediate(resolve));
+    } while (!here);
+    await pulling;
+    const all = (prefix: string) => Array.from({ length: i + 1 }, (_, n) => [`${prefix}${n}`, true]);
+    for (const [n, list] of (await Promise.all(seen)).entries())
+      expect(list).toEqual(all(n % 2 === 0 ? 'k' : '1111111'));
+  }
 });
 
 test('[S1] an edit whose answer was lost on the way is applied once', async () => {

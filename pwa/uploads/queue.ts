@@ -15,7 +15,7 @@ import {
 
 export type NewUpload = Omit<Upload, 'step' | 'server'>;
 
-const chunksOf = (id: string): IDBKeyRange => IDBKeyRange.bound([id, 0], [id, Number.MAX_SAFE_INTEGER]);
+export const chunksOf = (id: string): IDBKeyRange => IDBKeyRange.bound([id, 0], [id, Number.MAX_SAFE_INTEGER]);
 export const totalChunks = (upload: Pick<Upload, 'size' | 'chunk_size'>): number =>
   chunkCount(upload.size, upload.chunk_size);
 

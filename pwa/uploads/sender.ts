@@ -1,7 +1,7 @@
 // One sender on the whole device. The Web Lock `sender` decides who, the lease row tells everybody what is in hand and that
 // its holder is alive: a lock whose holder shows no life (a frozen tab) is stolen. What the frozen one may still send when it
 // thaws is refused by the server, because whoever sends after it has a higher epoch.
-import { type QueueDb, SENDERS, type Sender, write } from '../db.ts';
+import { type DeviceRow, type QueueDb, SENDERS, type Sender, write } from '../db.ts';
 import { type DrainDeps, type DrainEnd, drain } from './drain.ts';
 
 export const SENDER_LOCK = 'sender';
@@ -16,10 +16,10 @@ const RATE_MS = 4_000;
 // ---- who may -------------------------------------------------------------------------------------------------------
 
 /** The senders that may move bytes on this device: all, unless some were switched off to see what the others do alone. */
-export async function sendersOn(queue: QueueDb): Promise<ReadonlySet<Sender>> {
-  const row = await queue.get('device', 'senders');
-  return new Set(row?.key === 'senders' ? row.on : SENDERS);
-}
+export const sendersIn = (row: DeviceRow | undefined): ReadonlySet<Sender> =>
+  new Set(row?.key === 'senders' ? row.on : SENDERS);
+export const sendersOn = async (queue: QueueDb): Promise<ReadonlySet<Sender>> =>
+  sendersIn(await queue.get('device', 'senders'));
 
 /** `?senders=sw,fetch` leaves these two on, `?senders=all` every one. Without it, or with none that is known, all stays as it is. */
 export async function chooseSenders(queue: QueueDb, search: string): Promise<void> {

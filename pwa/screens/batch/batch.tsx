@@ -33,13 +33,17 @@ export const BatchScreen = ({ id, me }: { id: string; me: Me }) => {
   useEffect(() => {
     write(user, ['wanted'], (tx) => tx.objectStore('wanted').put({ batch: id, at: Date.now() })).then(nudge, () => {});
   }, [id, user, nudge]);
-  const got = useLive(`batch ${id}`, ['details', 'snapshots', 'batches', 'cursors', 'device'], async () => ({
-    detail: await user.get('details', id),
-    row: await user.get('batches', id),
-    snapshot: await user.get('snapshots', id),
-    cursor: await user.get('cursors', id),
-    link: await queue.get('device', 'link'),
-  }));
+  const got = useLive(`batch ${id}`, ['details', 'snapshots', 'batches', 'cursors', 'device'], async () => {
+    const link = await queue.get('device', 'link');
+    const tx = user.transaction(['details', 'snapshots', 'batches', 'cursors']);
+    return {
+      link,
+      detail: await tx.objectStore('details').get(id),
+      row: await tx.objectStore('batches').get(id),
+      snapshot: await tx.objectStore('snapshots').get(id),
+      cursor: await tx.objectStore('cursors').get(id),
+    };
+  });
   const groups = useLive(`groups ${id}`, ['groups'], async () => user.get('groups', id));
   const sheets = useLive(`sheets ${id}`, ['sheets'], async () => user.getAll('sheets', eventsOf(id)));
   const log = useEvents(id);

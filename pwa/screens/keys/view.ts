@@ -29,7 +29,8 @@ function viewKey(kept: KeptKey | undefined, overlay: Overlay | undefined, edits:
   const mine = overlay?.change.kind === 'key' ? overlay.change : null;
   const key_id = kept?.key_id ?? mine?.key_id;
   const content = mine?.content ?? kept?.newest.content;
-  if (key_id === undefined || content === undefined) return null;
+  const edited_at = edits.at(-1)?.made_at ?? kept?.row.edited_at;
+  if (key_id === undefined || content === undefined || edited_at === undefined) return null;
   return {
     key_id,
     content,
@@ -38,18 +39,17 @@ function viewKey(kept: KeptKey | undefined, overlay: Overlay | undefined, edits:
     names: kept?.names ?? {},
     stamp: kept ? keyStamp(kept.newest) : null,
     tasks: kept?.row.tasks ?? 0,
-    edited_at: edits.at(-1)?.made_at ?? kept?.row.edited_at ?? '',
+    edited_at,
     edits,
     true_at: kept?.true_at,
   };
 }
 
 export async function readKeys(user: UserDb): Promise<KeyView[]> {
-  const [kept, overlays, edits] = [
-    await user.getAll('keys'),
-    await user.getAll('overlays'),
-    await user.getAll('outbox'),
-  ];
+  const tx = user.transaction(['keys', 'overlays', 'outbox']);
+  const kept = await tx.objectStore('keys').getAll();
+  const overlays = await tx.objectStore('overlays').getAll();
+  const edits = await tx.objectStore('outbox').getAll();
   const ids = new Set([
     ...kept.map(({ key_id }) => key_id),
     ...overlays.flatMap(({ change }) => (change.kind === 'key' ? [change.key_id] : [])),
@@ -67,9 +67,10 @@ export async function readKeys(user: UserDb): Promise<KeyView[]> {
 
 export async function readKey(user: UserDb, id: string): Promise<KeyView | null> {
   const subject = keySubject(id);
-  const kept = await user.get('keys', id);
-  const overlay = await user.get('overlays', subject);
-  const edits = (await user.getAll('outbox')).filter((edit) => edit.subject === subject);
+  const tx = user.transaction(['keys', 'overlays', 'outbox']);
+  const kept = await tx.objectStore('keys').get(id);
+  const overlay = await tx.objectStore('overlays').get(subject);
+  const edits = (await tx.objectStore('outbox').getAll()).filter((edit) => edit.subject === subject);
   return viewKey(kept, overlay, edits);
 }
 

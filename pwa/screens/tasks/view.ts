@@ -15,11 +15,10 @@ export interface TaskView {
 }
 
 export async function readTasks(user: UserDb): Promise<TaskView[]> {
-  const [kept, overlays, edits] = [
-    await user.getAll('tasks'),
-    await user.getAll('overlays'),
-    await user.getAll('outbox'),
-  ];
+  const tx = user.transaction(['tasks', 'overlays', 'outbox']);
+  const kept = await tx.objectStore('tasks').getAll();
+  const overlays = await tx.objectStore('overlays').getAll();
+  const edits = await tx.objectStore('outbox').getAll();
   const changed = new Map(
     overlays.flatMap(({ change }) => (change.kind === 'task' ? [[change.task.task_id, change.task] as const] : [])),
   );
