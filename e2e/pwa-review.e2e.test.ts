@@ -246,15 +246,14 @@ test('[S3] two reviewers without a network, one batch, one key that changes: all
   const wrong = right === 'A' ? 'B' : 'A';
   await onward(rea.page, () => rea.page.keyboard.press(wrong));
   // What came of it is said at once, without anybody having been asked.
-  const score = rea.page.locator('.review-last [data-score]');
-  const worse = Number(await score.getAttribute('data-score', PATIENCE));
+  const scoreAfter = async (value: string): Promise<number> => {
+    const said = rea.page.locator('.review-last', { hasText: `Question 1, page 2: ${value}.` });
+    return Number(await said.locator('[data-score]').getAttribute('data-score', PATIENCE));
+  };
+  const worse = await scoreAfter(wrong);
   await onward(rea.page, () => rea.page.keyboard.press('z'));
   await onward(rea.page, () => rea.page.keyboard.press(right));
-  await eventually(
-    'a better score on the device',
-    async () => Number(await score.getAttribute('data-score')) > worse,
-    90_000,
-  );
+  expect(await scoreAfter(right)).toBeGreaterThan(worse);
   await rea.page.getByLabel('Note').fill('a clear mark');
   await onward(rea.page, () => rea.page.locator('[data-option=C]').click());
   await onward(rea.page, () => rea.page.keyboard.press('-'));

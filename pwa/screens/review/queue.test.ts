@@ -4,7 +4,7 @@ import type { SheetLine } from '../../../shared/protocol/sync.ts';
 import { askFor, rulings } from '../../../shared/review.ts';
 import type { DecidedPage } from '../../sync/decisions.ts';
 import { actionOf } from './keys.ts';
-import { alike, baseOf, inOrder, secondReadings, waits } from './queue.ts';
+import { alike, baseOf, inOrder, ORDERS, secondReadings, waits } from './queue.ts';
 
 type Said = Pick<Correction, 'field' | 'value'> & Partial<Correction>;
 
@@ -75,6 +75,18 @@ test('by page in the order of the file, by kind like beside like', () => {
   const { mine } = waits(pages, rea);
   expect(told(inOrder(mine, 'page'))).toEqual(['1 q4 doubt', '1 q5 doubt', '2 roll doubt', '2 q1 doubt']);
   expect(inOrder(mine, 'kind').map(({ kind }) => kind)).toEqual(['multiple', 'multiple', 'faint', 'roll']);
+});
+
+test('every order is the same however the doubts come, so that what is undone stands where it stood', () => {
+  const pages = [page(1, 'roll:50:d variant:50:d q1:50:d q2:50:d q10:50:d'), page(2, 'q1:50:d')];
+  const { mine } = waits(pages, rea);
+  for (const order of ORDERS) {
+    const ordered = told(inOrder(mine, order));
+    for (const { key } of mine) {
+      const last = [...mine.filter((one) => one.key !== key), ...mine.filter((one) => one.key === key)];
+      expect(told(inOrder(last, order))).toEqual(ordered);
+    }
+  }
 });
 
 test('what was read alike for the same reason is shown together, roll numbers and disagreement are not', () => {

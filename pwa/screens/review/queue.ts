@@ -122,10 +122,14 @@ export const ORDERS = ['worst', 'page', 'kind'] as const;
 export type Order = (typeof ORDERS)[number];
 
 const URGENCY: Readonly<Record<Doubt['why'], number>> = { conflict: 0, asked: 1, doubt: 2, second: 2 };
+/** Down the sheet: whose it is, which booklet, the questions. */
+const placeOf = (field: string): number => questionOf(field) ?? (field === 'roll' ? -1 : 0);
 const byPage = (a: Doubt, b: Doubt): number =>
-  a.page.batch.localeCompare(b.page.batch) || pageOf(a.page.line) - pageOf(b.page.line);
+  a.page.batch.localeCompare(b.page.batch) ||
+  pageOf(a.page.line) - pageOf(b.page.line) ||
+  placeOf(a.field) - placeOf(b.field);
 
-/** Worst first: what people disagree about, what was asked, then the least sure. By kind: like beside like. */
+/** Every order is one order, however the doubts come: one that is undone stands where it stood. Worst first: what people disagree about, what was asked, then the least sure. By kind: like beside like. */
 export function inOrder(doubts: readonly Doubt[], order: Order): Doubt[] {
   const by: Record<Order, (a: Doubt, b: Doubt) => number> = {
     worst: (a, b) => URGENCY[a.why] - URGENCY[b.why] || (a.confidence ?? 0) - (b.confidence ?? 0) || byPage(a, b),

@@ -5,7 +5,7 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Me } from '../../../shared/protocol/auth.ts';
 import { residualOf, wrongIn } from '../../../shared/residual.ts';
 import { askFor, weightOf } from '../../../shared/review.ts';
-import { pageOf } from '../../../shared/sheet-line.ts';
+import { correctionsOf, pageOf } from '../../../shared/sheet-line.ts';
 import { useApp, useUser } from '../../app.ts';
 import type { Edit } from '../../db.ts';
 import { reviewPath } from '../../route.ts';
@@ -36,7 +36,7 @@ interface Made {
   edits: {
     n: number;
     batch: string;
-    items: { sheet_id: string; field: string; before: string | null; base_rev: number }[];
+    items: { sheet_id: string; field: string; value: string | null; before: string | null; base_rev: number }[];
   }[];
   words: string;
   /** whose score it may change, and what it was */
@@ -70,7 +70,7 @@ export const ReviewScreen = ({ batch, me }: { batch: string | null; me: Me }) =>
         </a>
       )}
       <ScreenTitle title={title} />
-      {data && <TrueAt at={Math.min(...data.batches.map(({ true_at }) => true_at), Number.MAX_SAFE_INTEGER)} />}
+      {data && data.batches.length > 0 && <TrueAt at={Math.min(...data.batches.map(({ true_at }) => true_at))} />}
       {data?.refused.map((edit) => (
         <Refused key={edit.n} edit={edit} data={data} />
       ))}
@@ -201,11 +201,9 @@ const Desk = ({ data, me, one }: { data: ReviewData; me: Me; one: boolean }) => 
       edits.push({
         n,
         batch,
-        items: items.map(({ sheet_id, field, base_rev }, i) => ({
-          sheet_id,
-          field,
-          base_rev,
-          before: own[i]?.page.ruled.get(field)?.value ?? null,
+        items: items.map((item, i) => ({
+          ...item,
+          before: own[i]?.page.ruled.get(item.field)?.value ?? null,
         })),
       });
     }
@@ -361,7 +359,14 @@ const LastMade = ({
         {undone ? t.undone : ''}
       </p>
     );
-  const page = made.sheet ? data.pages.get(made.sheet.sheet_id) : undefined;
+  const about = made.sheet ? data.pages.get(made.sheet.sheet_id) : undefined;
+  const told = about ? [...correctionsOf(about.line), ...about.pending] : [];
+  // What was read from the store before this was kept there has the score from before it.
+  const page = made.edits.every(({ items }) =>
+    items.every(({ field, value }) => told.some((one) => one.field === field && one.value === value)),
+  )
+    ? about
+    : undefined;
   const result = page ? scoreOf(page, data.taskOf) : null;
   const score = result?.score ?? null;
   return (
