@@ -86,9 +86,9 @@ export const readPage = (image: GrayImage, templates: readonly Template[]): Read
   return foreign('no corner squares were found', looks);
 };
 
-/** Bytes that come from memory at once; a raster larger than this would not be in the cache for long. */
+/** Bytes that come from memory at once; of a raster larger than this most is never asked for, and the walk costs what it saves. */
 const LINE = 64;
-const MOST_WALKED = 16 * 2 ** 20;
+const MOST_WALKED = 6 * 2 ** 20;
 /** Kept, so that no compiler takes the walk for idle. */
 const kept = { walked: 0 };
 
@@ -251,6 +251,8 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
   const text = qr.text ?? qr.like;
   const said = text === null ? null : parseQr(text);
   let chosen: Found | undefined;
+  /** how well its outlines lie as printed, when that was asked */
+  let match: number | null = null;
   if (said?.kind === 'sheet') {
     const names = ({ id, version }: Template): boolean => id === said.template_id && version === said.version;
     chosen = likely.find(({ template, pose }) => pose === upright && names(template));
@@ -280,6 +282,7 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
     if (qr.text === null && qr.inked) flags.push('qr-unreadable');
     const fitting = byOutlines(image, paper, likely);
     chosen = fitting[0]?.found;
+    match = fitting[0]?.match ?? null;
     if (!chosen) return foreign('it has corner squares, but the bubbles of no known template');
     // a guess must be beyond doubt: read by the wrong template a page is all wrong answers
     if (fitting[1] && fitting[1].match > CLEAR_LEAD * fitting[0]!.match) {
@@ -296,7 +299,7 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
   const misaligned =
     (pose.ticks ?? 1) < CLEAR_TICKS ||
     (flat
-      ? outlineMatch(image, paper, toImage, bubbles) < WEAK_OUTLINES
+      ? (match ?? outlineMatch(image, paper, toImage, bubbles)) < WEAK_OUTLINES
       : pose.residual > MOST_BENT * smallestBubble(template) ||
         weakestPart(image, paper, toImage, bubbles) < WEAK_OUTLINES);
   if (isLowContrast(image, paper, pose, template.ticks)) flags.push('low-contrast');
@@ -317,8 +320,16 @@ const weakestPart = (image: GrayImage, paper: Paper, toImage: Homography, bubble
   return least;
 };
 
-const smallestBubble = (template: Template): number =>
-  layOut(template).bubbles.reduce((least, { width, height }) => Math.min(least, width, height), 5);
+const smallest = new WeakMap<Template, number>();
+
+const smallestBubble = (template: Template): number => {
+  let known = smallest.get(template);
+  if (known === undefined) {
+    known = layOut(template).bubbles.reduce((least, { width, height }) => Math.min(least, width, height), 5);
+    smallest.set(template, known);
+  }
+  return known;
+};
 
 const toReading = (
   image: GrayImage,

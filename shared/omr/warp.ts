@@ -46,17 +46,32 @@ export const homography = (
   if (!a || !b) return null;
   // normal equations of the two lines that each pair gives, with the right side as ninth column
   const m = Array.from({ length: 8 }, () => new Float64Array(9));
-  from.forEach((point, i) => {
-    const [x, y] = [(point.x - a.x) * a.scale, (point.y - a.y) * a.scale];
-    const [u, v] = [(to[i]!.x - b.x) * b.scale, (to[i]!.y - b.y) * b.scale];
+  const line = new Float64Array(9);
+  for (let i = 0; i < from.length; i++) {
+    const x = (from[i]!.x - a.x) * a.scale;
+    const y = (from[i]!.y - a.y) * a.scale;
     const weight = weights?.[i] ?? 1;
-    for (const line of [
-      [x, y, 1, 0, 0, 0, -u * x, -u * y, u],
-      [0, 0, 0, x, y, 1, -v * x, -v * y, v],
-    ]) {
-      for (let r = 0; r < 8; r++) for (let c = 0; c < 9; c++) m[r]![c] = m[r]![c]! + weight * line[r]! * line[c]!;
+    for (let k = 0; k < 2; k++) {
+      const seen = k === 0 ? (to[i]!.x - b.x) * b.scale : (to[i]!.y - b.y) * b.scale;
+      // the other line's three entries are 0, and add nothing to rows or columns
+      const [own, other] = k === 0 ? [0, 3] : [3, 0];
+      line[own] = x;
+      line[own + 1] = y;
+      line[own + 2] = 1;
+      line[other] = 0;
+      line[other + 1] = 0;
+      line[other + 2] = 0;
+      line[6] = -seen * x;
+      line[7] = -seen * y;
+      line[8] = seen;
+      for (let r = 0; r < 8; r++) {
+        if (r === other) r += 3;
+        const row = m[r]!;
+        const heavy = weight * line[r]!;
+        for (let c = 0; c < 9; c++) row[c] = row[c]! + heavy * line[c]!;
+      }
     }
-  });
+  }
   const s = solve(m);
   if (!s) return null;
   const [g0, g1, g2, g3, g4, g5, g6, g7] = s as [number, number, number, number, number, number, number, number];
