@@ -10,11 +10,11 @@ import { glyphDarkness, measureBubbles, outlineMatch, wornDarkness } from './bub
 import { MISALIGNED_ERROR } from './confidence-steps.ts';
 import { blankLevel, decideField, type Look, netDarkness, pageLevels } from './decide.ts';
 import { type Corners, findCorners, ZONES } from './fiducials.ts';
-import { flatten } from './flatten.ts';
+import { flatten, type Off } from './flatten.ts';
 import { findForm } from './form.ts';
 import type { GrayImage } from './image.ts';
 import { hasStreak, isLowContrast, looksLikeSheet } from './look.ts';
-import { findPoses, growPoses, type Pose, TIE } from './pose.ts';
+import { findPoses, growPoses, type Pose, residualOf, TIE, ticksOff } from './pose.ts';
 import { readQr, type SeenQr } from './qr.ts';
 import { shapeOf } from './shape.ts';
 import { type Frame, findPaper, inkShare, type Paper, shrink } from './threshold.ts';
@@ -292,9 +292,8 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
 
   const { template, pose } = chosen;
   const { toImage } = pose;
-  const printed = layOut(template).bubbles;
-  const flat = pose.residual < FLAT * smallestBubble(template);
-  const bubbles = flat ? printed : (flatten(printed, pose.offs) ?? printed);
+  const flat = liesFlat(template, pose.residual);
+  const bubbles = placesBy(template, pose.residual, pose.offs);
   const dark = measureBubbles(image, paper, toImage, bubbles);
   const misaligned =
     (pose.ticks ?? 1) < CLEAR_TICKS ||
@@ -309,6 +308,23 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
       outlineMatch(image, paper, toImage, bubbles.slice(first, first + count)) > MISSING_OUTLINES,
   };
   return toReading(image, template, pose, dark, wornDarkness(template, dark), misaligned, qr, flags, look);
+};
+
+const liesFlat = (template: Template, residual: number): boolean => residual < FLAT * smallestBubble(template);
+
+const placesBy = (template: Template, residual: number, offs: readonly Off[]): readonly Bubble[] => {
+  const printed = layOut(template).bubbles;
+  return liesFlat(template, residual) ? printed : (flatten(printed, offs) ?? printed);
+};
+
+/**
+ * Where the bubbles of a sheet lie on its raster, in the millimetres that the reading's `to_image` takes there: as printed
+ * on a page that lies flat, else moved as its ticks say. Other makers' forms have no ticks, and theirs are as printed.
+ */
+export const placesOn = (image: GrayImage, reading: SheetReading, template: Template): readonly Bubble[] => {
+  if (!isSheaf(template)) return layOut(template).bubbles;
+  const offs = ticksOff(image, reading.to_image as unknown as Homography, template);
+  return placesBy(template, residualOf(offs), offs);
 };
 
 const weakestPart = (image: GrayImage, paper: Paper, toImage: Homography, bubbles: readonly Bubble[]): number => {

@@ -46,29 +46,23 @@ export const homography = (
   if (!a || !b) return null;
   // normal equations of the two lines that each pair gives, with the right side as ninth column
   const m = Array.from({ length: 8 }, () => new Float64Array(9));
-  const line = new Float64Array(9);
+  // a line has six entries that are not 0: three of its own, and the last three
+  const line = new Float64Array(6);
+  line[2] = 1;
   for (let i = 0; i < from.length; i++) {
-    const x = (from[i]!.x - a.x) * a.scale;
-    const y = (from[i]!.y - a.y) * a.scale;
+    line[0] = (from[i]!.x - a.x) * a.scale;
+    line[1] = (from[i]!.y - a.y) * a.scale;
     const weight = weights?.[i] ?? 1;
-    for (let k = 0; k < 2; k++) {
-      const seen = k === 0 ? (to[i]!.x - b.x) * b.scale : (to[i]!.y - b.y) * b.scale;
-      // the other line's three entries are 0, and add nothing to rows or columns
-      const [own, other] = k === 0 ? [0, 3] : [3, 0];
-      line[own] = x;
-      line[own + 1] = y;
-      line[own + 2] = 1;
-      line[other] = 0;
-      line[other + 1] = 0;
-      line[other + 2] = 0;
-      line[6] = -seen * x;
-      line[7] = -seen * y;
-      line[8] = seen;
-      for (let r = 0; r < 8; r++) {
-        if (r === other) r += 3;
-        const row = m[r]!;
+    for (let own = 0; own < 6; own += 3) {
+      const seen = own === 0 ? (to[i]!.x - b.x) * b.scale : (to[i]!.y - b.y) * b.scale;
+      line[3] = -seen * line[0];
+      line[4] = -seen * line[1];
+      line[5] = seen;
+      for (let r = 0; r < 5; r++) {
+        const row = m[r < 3 ? own + r : 3 + r]!;
         const heavy = weight * line[r]!;
-        for (let c = 0; c < 9; c++) row[c] = row[c]! + heavy * line[c]!;
+        for (let c = 0; c < 3; c++) row[own + c] = row[own + c]! + heavy * line[c]!;
+        for (let c = 3; c < 6; c++) row[3 + c] = row[3 + c]! + heavy * line[c]!;
       }
     }
   }
