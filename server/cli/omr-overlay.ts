@@ -2,6 +2,7 @@
 // unmarked bubbles a thin line, marked ones a thick line with a cross, doubted fields a dashed frame with words.
 import { fromBase64 } from '../../shared/omr/base64.ts';
 import type { GrayImage } from '../../shared/omr/image.ts';
+import { placesOn } from '../../shared/omr/read-page.ts';
 import { type Homography, project } from '../../shared/omr/warp.ts';
 import type { Reading, SheetReading } from '../../shared/protocol/reading.ts';
 import { type Bubble, type LaidField, layOut, optionsOf } from '../../shared/template/geometry.ts';
@@ -22,7 +23,7 @@ export const overlaySvg = (image: GrayImage, reading: Reading, templates: readon
     const template = templates.find(
       ({ id, version }) => id === reading.template_id && version === reading.template_version,
     );
-    if (template) body.push(...sheet(reading, template));
+    if (template) body.push(...sheet(image, reading, template));
   }
   // on a ground of its own: the page may be dark there
   const lines = [headOf(reading), ...(reading.flags.length > 0 ? [`FLAGS: ${reading.flags.join(', ')}`] : [])];
@@ -60,7 +61,7 @@ const words = (text: string, x: number, y: number, high: number, colour: string)
   return `<path d="${path}" fill="none" stroke="${colour}" stroke-width="${n(high / 7)}" stroke-linecap="round"/>`;
 };
 
-const sheet = (reading: SheetReading, template: Template): string[] => {
+const sheet = (image: GrayImage, reading: SheetReading, template: Template): string[] => {
   const toImage = reading.to_image as unknown as Homography;
   const at = (x: number, y: number): string => {
     const point = project(toImage, x, y);
@@ -68,7 +69,8 @@ const sheet = (reading: SheetReading, template: Template): string[] => {
   };
   const polygon = (points: readonly (readonly [number, number])[]): string =>
     `M${points.map(([x, y]) => at(x, y)).join('L')}Z`;
-  const { bubbles, fields } = layOut(template);
+  const { fields } = layOut(template);
+  const bubbles = placesOn(image, reading, template);
   const fills = fromBase64(reading.fills);
   const origin = project(toImage, template.page.width / 2, template.page.height / 2);
   const beside = project(toImage, template.page.width / 2 + 1, template.page.height / 2);

@@ -220,24 +220,26 @@ const letterShare = ({ option, width, height }: Bubble): number => {
   return (2 * on) / FINE_SAMPLES.length;
 };
 
-/** The outline is looked for on this many points around each bubble, given as a unit circle in eighths and between. */
-const AROUND: readonly (readonly [number, number])[] = [
-  [1, 0],
-  [0.8, 0.6],
-  [0.6, 0.8],
-  [0, 1],
-  [-0.6, 0.8],
-  [-0.8, 0.6],
-  [-1, 0],
-  [-0.8, -0.6],
-  [-0.6, -0.8],
-  [0, -1],
-  [0.6, -0.8],
-  [0.8, -0.6],
-];
+/** The outline is looked for on this many points around each bubble, x and y by turns: a unit circle in eighths and between. */
+const AROUND = Float64Array.from(
+  [
+    [1, 0],
+    [0.8, 0.6],
+    [0.6, 0.8],
+    [0, 1],
+    [-0.6, 0.8],
+    [-0.8, 0.6],
+    [-1, 0],
+    [-0.8, -0.6],
+    [-0.6, -0.8],
+    [0, -1],
+    [0.6, -0.8],
+    [0.8, -0.6],
+  ].flat(),
+);
 /** In bubble widths from the centre: on the outline, and just outside it. */
-const ON = [0.44, 0.48, 0.52] as const;
-const OFF = [0.58] as const;
+const ON = Float64Array.of(0.44, 0.48, 0.52);
+const OFF = Float64Array.of(0.58);
 
 /**
  * How well the printed outlines lie where the template says, over about 50 bubbles: mean darkness on the outline less
@@ -250,16 +252,23 @@ export const outlineMatch = (
   bubbles: readonly Bubble[],
 ): number => {
   const stride = Math.max(1, Math.floor(bubbles.length / 50));
-  let [sum, count] = [0, 0];
+  let sum = 0;
+  let count = 0;
   for (let b = 0; b < bubbles.length; b += stride) {
     const { x, y, width, height } = bubbles[b]!;
     const centre = project(toImage, x, y);
     const east = project(toImage, x + width, y);
     const south = project(toImage, x, y + height);
-    const [ux, uy, vx, vy] = [east.x - centre.x, east.y - centre.y, south.x - centre.x, south.y - centre.y];
+    const ux = east.x - centre.x;
+    const uy = east.y - centre.y;
+    const vx = south.x - centre.x;
+    const vy = south.y - centre.y;
     const bright = Math.max(1, paperAt(paper, centre.x, centre.y));
-    for (const [u, v] of AROUND) {
-      const [dx, dy] = [u * ux + v * vx, u * uy + v * vy];
+    for (let i = 0; i < AROUND.length; i += 2) {
+      const u = AROUND[i]!;
+      const v = AROUND[i + 1]!;
+      const dx = u * ux + v * vx;
+      const dy = u * uy + v * vy;
       const on = darkest(image, centre, dx, dy, ON);
       const off = darkest(image, centre, dx, dy, OFF);
       if (on > 255 || off > 255) continue;
@@ -276,7 +285,7 @@ const darkest = (
   { x, y }: Point,
   dx: number,
   dy: number,
-  shares: readonly number[],
+  shares: Float64Array,
 ): number => {
   let least = 256;
   for (let i = 0; i < shares.length; i++) {

@@ -3,7 +3,7 @@
 import { ALONE, BESIDE, type Steps } from './confidence-steps.ts';
 
 const chanceAt = (steps: Steps, level: number): number => {
-  for (const [below, chance] of steps) if (level < below) return chance;
+  for (let i = 0; i < steps.length; i++) if (level < steps[i]![0]) return steps[i]![1];
   return 1;
 };
 

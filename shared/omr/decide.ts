@@ -111,12 +111,18 @@ export const decideGroup = (
   blankBelow: number = SURE_BLANK.known,
   look: Look | null = null,
 ): Choice => {
-  let [top, second, best, unseen] = [0, 0, 0, false];
+  let top = 0;
+  let second = 0;
+  let best = 0;
+  let unseen = false;
   for (let i = 0; i < count; i++) {
     const level = net[first + i]! / threshold;
     if (Number.isNaN(level)) unseen = true;
-    else if (level > top) [top, second, best] = [level, top, i];
-    else if (level > second) second = level;
+    else if (level > top) {
+      second = top;
+      top = level;
+      best = i;
+    } else if (level > second) second = level;
   }
   const choice = bySeen(net, first, count, threshold, { top, second, best, blankBelow });
   if (look) {
@@ -130,7 +136,7 @@ export const decideGroup = (
     choice.error = Math.max(choice.error, UNSEEN_ERROR);
     choice.flags.push('doubtful');
   }
-  choice.flags = FIELD_FLAGS.filter((flag) => choice.flags.includes(flag));
+  if (choice.flags.length > 1) choice.flags = FIELD_FLAGS.filter((flag) => choice.flags.includes(flag));
   return choice;
 };
 

@@ -3,9 +3,10 @@ import { drawSheet } from '../corpus/draw.ts';
 import { randomContent } from '../corpus/sample.ts';
 import { fold } from '../corpus/wear.ts';
 import { BUILT_IN, builtIn } from '../template/built-in.ts';
-import type { Bubble } from '../template/geometry.ts';
+import { type Bubble, layOut } from '../template/geometry.ts';
 import { flatten, type Off } from './flatten.ts';
-import { readPage } from './read-page.ts';
+import { placesOn, readPage } from './read-page.ts';
+import { type Homography, project } from './warp.ts';
 
 // pages are drawn and folded, which takes a busy machine seconds
 vi.setConfig({ testTimeout: 60_000 });
@@ -55,4 +56,28 @@ test.each([false, true])('[R2] a folded sheet is read on the bubble (crease down
     expect(answers.map(({ value }) => value)).toEqual(truth.answers);
     expect(answers.filter(({ flags }) => flags.includes('doubtful'))).toEqual([]);
   }
+});
+
+test('a reading and its raster tell where the bubbles of a folded page lie', () => {
+  const template = builtIn('sheaf-150')!;
+  const { bubbles } = layOut(template);
+  const [dpi, at, shorter, slide] = [200, 0.5, 0.012, 0.006];
+  const page = drawSheet(template, randomContent(template, 31), dpi);
+  const image = fold(page, { at, down: false, shorter, slide, crease: 0.2 });
+  const reading = readPage(image, BUILT_IN);
+  if (reading.kind !== 'sheet') throw new Error(JSON.stringify(reading));
+  const crease = at * image.height;
+  /** how far the worst of the bubbles is drawn beside where the fold brought it, in millimetres */
+  const worst = (places: readonly Bubble[]): number =>
+    Math.max(
+      ...places.map(({ x, y }, i) => {
+        const beyond = Math.max(0, ((bubbles[i]!.y * dpi) / 25.4 - crease) / (1 + shorter));
+        const trueX = (bubbles[i]!.x * dpi) / 25.4 - beyond * slide;
+        const trueY = (bubbles[i]!.y * dpi) / 25.4 - beyond * shorter;
+        const drawn = project(reading.to_image as unknown as Homography, x, y);
+        return (Math.hypot(drawn.x - trueX, drawn.y - trueY) / dpi) * 25.4;
+      }),
+    );
+  expect(worst(bubbles)).toBeGreaterThan(0.4);
+  expect(worst(placesOn(image, reading, template))).toBeLessThan(0.2);
 });

@@ -1,6 +1,7 @@
-// A sheet that is none of the built-in ones: Letter paper, and every kind of field a template can hold.
+// Letter paper: a sheet that is none of the built-in ones, with every kind of field a template can hold, and the cover.
 import { expect, test, vi } from 'vitest';
-import { drawBlank } from '../corpus/draw.ts';
+import { blankRaster } from '../corpus/canvas.ts';
+import { drawBlank, drawCover } from '../corpus/draw.ts';
 import { CAREFUL, fillBubble } from '../corpus/pencil.ts';
 import { seeded } from '../corpus/random.ts';
 import { bend, blur, grain, turn } from '../corpus/wear.ts';
@@ -91,5 +92,21 @@ test.each([100, 200, 300])('letters, signs, numbers, page and 2 to 10 options on
     expect(reading.flags).toEqual([]);
     expect(reading.fields.map(({ value }) => value)).toEqual(truth);
     expect(reading.fields.flatMap(({ flags }) => flags)).toEqual([]);
+  }
+});
+
+test.each([100, 200])('[R3] a cover that was made to fit Letter paper is a cover, at %i dpi', (dpi) => {
+  const [width, height] = [Math.round(8.5 * dpi), 11 * dpi];
+  // as printers fit an A4 page: its height to the paper's, in the middle
+  const cover = drawCover('40817263', (height / 297) * 25.4);
+  const page = blankRaster(width, height);
+  const left = (width - cover.width) >> 1;
+  for (let y = 0; y < Math.min(height, cover.height); y++) {
+    page.data.set(cover.data.subarray(y * cover.width, (y + 1) * cover.width), y * width + left);
+  }
+  for (const degrees of [0, 90, 180, 270] as const) {
+    const worn = turn(grain(blur(bend(page, { skew: -1.5 }), (0.5 * dpi) / 200), 4, dpi), degrees);
+    const orientation = (360 - degrees) % 360;
+    expect(readPage(worn, [SHEET])).toMatchObject({ kind: 'cover', task_id: '40817263', orientation, flags: [] });
   }
 });

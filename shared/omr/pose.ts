@@ -6,7 +6,7 @@ import type { Off } from './flatten.ts';
 import { growStarts, type Start, wayOf } from './grow.ts';
 import type { GrayImage } from './image.ts';
 import { FRACTION, fixed } from './points.ts';
-import { type Frame, type Paper, paperAt } from './threshold.ts';
+import { type Frame, findPaper, type Paper, paperAt } from './threshold.ts';
 import { type Homography, homography, inverse, type Point, project } from './warp.ts';
 
 export interface Pose {
@@ -82,9 +82,7 @@ const believable = (
   const ticks = due === 0 ? null : left.length / due;
   if (ticks === null ? agreeing < 4 : ticks < FEWEST_TICKS[Math.min(3, missing)]!) return [];
   if (missing > 0 && left.length < TICKS_FOR_SQUARES) return [];
-  let squares = 0;
-  for (const { dx, dy } of left) squares += dx * dx + dy * dy;
-  const residual = left.length === 0 ? 0 : Math.sqrt(squares / left.length);
+  const residual = residualOf(left);
   const offs = [...left.map(({ at, dx, dy }) => ({ ...at, dx, dy })), ...squaresOff(toImage, start, template)];
   return [{ orientation, toImage, missing, belief: agreeing / 4 + (ticks ?? NO_TICKS), ticks, residual, offs }];
 };
@@ -146,6 +144,17 @@ const settle = (
     }
   }
   return { toImage, left, due: Math.max(due, left.length) };
+};
+
+/** What each tick that is seen lies off a pose: a reading keeps its pose, and this tells the rest from the raster again. */
+export const ticksOff = (image: GrayImage, toImage: Homography, template: SheafTemplate): Off[] =>
+  lookForTicks(image, findPaper(image), toImage, template, 1).map(({ at, dx, dy }) => ({ ...at, dx, dy }));
+
+/** Root mean square, in millimetres. */
+export const residualOf = (left: readonly { dx: number; dy: number }[]): number => {
+  let squares = 0;
+  for (const { dx, dy } of left) squares += dx * dx + dy * dy;
+  return left.length === 0 ? 0 : Math.sqrt(squares / left.length);
 };
 
 interface Tick {

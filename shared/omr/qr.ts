@@ -78,7 +78,6 @@ const recognise = (
   likely: readonly string[],
 ): { text: string | null; like: string | null } => {
   const seen = new Map<number, Float64Array>();
-  const alike: { text: string; likeness: number }[] = [];
   for (const text of likely) {
     const { size, modules } = codeOf(text);
     let bright = seen.get(size);
@@ -93,9 +92,13 @@ const recognise = (
       if (!(modules[i] === 1 ? bright[i]! < DARK : bright[i]! >= DARK)) wrong++;
     }
     if (wrong <= most) return { text, like: null };
-    alike.push({ text, likeness: likenessOf(modules, bright, size) });
   }
-  alike.sort((a, b) => b.likeness - a.likeness);
+  const alike = likely
+    .map((text) => {
+      const { size, modules } = codeOf(text);
+      return { text, likeness: likenessOf(modules, seen.get(size)!, size) };
+    })
+    .sort((a, b) => b.likeness - a.likeness);
   const [best, second] = alike;
   const clear = best && best.likeness >= LIKENESS && (!second || best.likeness - second.likeness >= LIKENESS_LEAD);
   return { text: null, like: clear ? best.text : null };

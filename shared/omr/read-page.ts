@@ -10,11 +10,11 @@ import { glyphDarkness, measureBubbles, outlineMatch, wornDarkness } from './bub
 import { MISALIGNED_ERROR } from './confidence-steps.ts';
 import { blankLevel, decideField, type Look, netDarkness, pageLevels } from './decide.ts';
 import { type Corners, findCorners, ZONES } from './fiducials.ts';
-import { flatten } from './flatten.ts';
+import { flatten, type Off } from './flatten.ts';
 import { findForm } from './form.ts';
 import type { GrayImage } from './image.ts';
 import { hasStreak, isLowContrast, looksLikeSheet } from './look.ts';
-import { findPoses, growPoses, type Pose, TIE } from './pose.ts';
+import { findPoses, growPoses, type Pose, residualOf, TIE, ticksOff } from './pose.ts';
 import { readQr, type SeenQr } from './qr.ts';
 import { shapeOf } from './shape.ts';
 import { type Frame, findPaper, inkShare, type Paper, shrink } from './threshold.ts';
@@ -86,9 +86,9 @@ export const readPage = (image: GrayImage, templates: readonly Template[]): Read
   return foreign('no corner squares were found', looks);
 };
 
-/** Bytes that come from memory at once; a raster larger than this would not be in the cache for long. */
+/** Bytes that come from memory at once; of a raster larger than this most is never asked for, and the walk costs what it saves. */
 const LINE = 64;
-const MOST_WALKED = 16 * 2 ** 20;
+const MOST_WALKED = 6 * 2 ** 20;
 /** Kept, so that no compiler takes the walk for idle. */
 const kept = { walked: 0 };
 
@@ -251,6 +251,8 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
   const text = qr.text ?? qr.like;
   const said = text === null ? null : parseQr(text);
   let chosen: Found | undefined;
+  /** how well its outlines lie as printed, when that was asked */
+  let match: number | null = null;
   if (said?.kind === 'sheet') {
     const names = ({ id, version }: Template): boolean => id === said.template_id && version === said.version;
     chosen = likely.find(({ template, pose }) => pose === upright && names(template));
@@ -280,6 +282,7 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
     if (qr.text === null && qr.inked) flags.push('qr-unreadable');
     const fitting = byOutlines(image, paper, likely);
     chosen = fitting[0]?.found;
+    match = fitting[0]?.match ?? null;
     if (!chosen) return foreign('it has corner squares, but the bubbles of no known template');
     // a guess must be beyond doubt: read by the wrong template a page is all wrong answers
     if (fitting[1] && fitting[1].match > CLEAR_LEAD * fitting[0]!.match) {
@@ -289,14 +292,13 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
 
   const { template, pose } = chosen;
   const { toImage } = pose;
-  const printed = layOut(template).bubbles;
-  const flat = pose.residual < FLAT * smallestBubble(template);
-  const bubbles = flat ? printed : (flatten(printed, pose.offs) ?? printed);
+  const flat = liesFlat(template, pose.residual);
+  const bubbles = placesBy(template, pose.residual, pose.offs);
   const dark = measureBubbles(image, paper, toImage, bubbles);
   const misaligned =
     (pose.ticks ?? 1) < CLEAR_TICKS ||
     (flat
-      ? outlineMatch(image, paper, toImage, bubbles) < WEAK_OUTLINES
+      ? (match ?? outlineMatch(image, paper, toImage, bubbles)) < WEAK_OUTLINES
       : pose.residual > MOST_BENT * smallestBubble(template) ||
         weakestPart(image, paper, toImage, bubbles) < WEAK_OUTLINES);
   if (isLowContrast(image, paper, pose, template.ticks)) flags.push('low-contrast');
@@ -308,6 +310,23 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
   return toReading(image, template, pose, dark, wornDarkness(template, dark), misaligned, qr, flags, look);
 };
 
+const liesFlat = (template: Template, residual: number): boolean => residual < FLAT * smallestBubble(template);
+
+const placesBy = (template: Template, residual: number, offs: readonly Off[]): readonly Bubble[] => {
+  const printed = layOut(template).bubbles;
+  return liesFlat(template, residual) ? printed : (flatten(printed, offs) ?? printed);
+};
+
+/**
+ * Where the bubbles of a sheet lie on its raster, in the millimetres that the reading's `to_image` takes there: as printed
+ * on a page that lies flat, else moved as its ticks say. Other makers' forms have no ticks, and theirs are as printed.
+ */
+export const placesOn = (image: GrayImage, reading: SheetReading, template: Template): readonly Bubble[] => {
+  if (!isSheaf(template)) return layOut(template).bubbles;
+  const offs = ticksOff(image, reading.to_image as unknown as Homography, template);
+  return placesBy(template, residualOf(offs), offs);
+};
+
 const weakestPart = (image: GrayImage, paper: Paper, toImage: Homography, bubbles: readonly Bubble[]): number => {
   const size = Math.ceil(bubbles.length / PARTS);
   let least = 1;
@@ -317,8 +336,16 @@ const weakestPart = (image: GrayImage, paper: Paper, toImage: Homography, bubble
   return least;
 };
 
-const smallestBubble = (template: Template): number =>
-  layOut(template).bubbles.reduce((least, { width, height }) => Math.min(least, width, height), 5);
+const smallest = new WeakMap<Template, number>();
+
+const smallestBubble = (template: Template): number => {
+  let known = smallest.get(template);
+  if (known === undefined) {
+    known = layOut(template).bubbles.reduce((least, { width, height }) => Math.min(least, width, height), 5);
+    smallest.set(template, known);
+  }
+  return known;
+};
 
 const toReading = (
   image: GrayImage,

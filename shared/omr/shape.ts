@@ -84,12 +84,21 @@ const sample = (
   on: boolean,
 ): void => {
   const { data, width, height } = image;
+  if (on) {
+    for (let i = 0; i < to.length; i++) {
+      const u = points[2 * i]!;
+      const v = points[2 * i + 1]!;
+      // on the raster nothing is below 0, and cutting off is rounding down
+      to[i] = data[((cy + u * uy + v * vy) | 0) * width + ((cx + u * ux + v * vx) | 0)]!;
+    }
+    return;
+  }
   for (let i = 0; i < to.length; i++) {
     const u = points[2 * i]!;
     const v = points[2 * i + 1]!;
     const x = Math.floor(cx + u * ux + v * vx);
     const y = Math.floor(cy + u * uy + v * vy);
-    to[i] = !on && (x < 0 || y < 0 || x >= width || y >= height) ? 255 : data[y * width + x]!;
+    to[i] = x < 0 || y < 0 || x >= width || y >= height ? 255 : data[y * width + x]!;
   }
 };
 
@@ -136,7 +145,8 @@ export const shapeOf = (
   sample(image, AROUND, around, centre, axes, on);
   const markBelow = bright * (1 - Math.max(LEAST_INK, OF_DARKEST * ink));
   const pencilBelow = bright * (1 - PENCIL);
-  let [beyond, beside] = [0, 0];
+  let beyond = 0;
+  let beside = 0;
   for (let i = 0; i < around.length; i++) {
     if (around[i]! < markBelow) beyond++;
     if (around[i]! < pencilBelow) beside++;
@@ -168,7 +178,8 @@ const insideOf = (
   for (let i = 0; i < n; i++) {
     // 1 where it is marked: grain would make a branch here go wrong half of the time
     const marked = (inside[i]! - most - 1) >>> 31;
-    const [u, v] = [HALF_CELLS[2 * i]!, HALF_CELLS[2 * i + 1]!];
+    const u = HALF_CELLS[2 * i]!;
+    const v = HALF_CELLS[2 * i + 1]!;
     count += marked;
     mx += marked * u;
     my += marked * v;

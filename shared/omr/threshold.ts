@@ -147,7 +147,8 @@ export const paperAt = (paper: Paper, x: number, y: number): number => {
   const iy = Math.min(Math.floor(gy), Math.max(0, rows - 2));
   const right = Math.min(columns - 1, ix + 1);
   const below = Math.min(rows - 1, iy + 1);
-  const [fx, fy] = [gx - ix, gy - iy];
+  const fx = gx - ix;
+  const fy = gy - iy;
   const upper = level[iy * columns + ix]! * (1 - fx) + level[iy * columns + right]! * fx;
   const lower = level[below * columns + ix]! * (1 - fx) + level[below * columns + right]! * fx;
   return upper * (1 - fy) + lower * fy;

@@ -46,17 +46,26 @@ export const homography = (
   if (!a || !b) return null;
   // normal equations of the two lines that each pair gives, with the right side as ninth column
   const m = Array.from({ length: 8 }, () => new Float64Array(9));
-  from.forEach((point, i) => {
-    const [x, y] = [(point.x - a.x) * a.scale, (point.y - a.y) * a.scale];
-    const [u, v] = [(to[i]!.x - b.x) * b.scale, (to[i]!.y - b.y) * b.scale];
+  // a line has six entries that are not 0: three of its own, and the last three
+  const line = new Float64Array(6);
+  line[2] = 1;
+  for (let i = 0; i < from.length; i++) {
+    line[0] = (from[i]!.x - a.x) * a.scale;
+    line[1] = (from[i]!.y - a.y) * a.scale;
     const weight = weights?.[i] ?? 1;
-    for (const line of [
-      [x, y, 1, 0, 0, 0, -u * x, -u * y, u],
-      [0, 0, 0, x, y, 1, -v * x, -v * y, v],
-    ]) {
-      for (let r = 0; r < 8; r++) for (let c = 0; c < 9; c++) m[r]![c] = m[r]![c]! + weight * line[r]! * line[c]!;
+    for (let own = 0; own < 6; own += 3) {
+      const seen = own === 0 ? (to[i]!.x - b.x) * b.scale : (to[i]!.y - b.y) * b.scale;
+      line[3] = -seen * line[0];
+      line[4] = -seen * line[1];
+      line[5] = seen;
+      for (let r = 0; r < 5; r++) {
+        const row = m[r < 3 ? own + r : 3 + r]!;
+        const heavy = weight * line[r]!;
+        for (let c = 0; c < 3; c++) row[own + c] = row[own + c]! + heavy * line[c]!;
+        for (let c = 3; c < 6; c++) row[3 + c] = row[3 + c]! + heavy * line[c]!;
+      }
     }
-  });
+  }
   const s = solve(m);
   if (!s) return null;
   const [g0, g1, g2, g3, g4, g5, g6, g7] = s as [number, number, number, number, number, number, number, number];
