@@ -12,7 +12,7 @@ import { batchPath } from '../../route.ts';
 import { useLive } from '../../store.ts';
 import { letGo, scopeOf } from '../../sync/feed.ts';
 import { mayReview } from '../../sync/office.ts';
-import { IconButton, KeyHint, Meter, Segmented } from '../../ui/controls.tsx';
+import { IconButton, Meter, Segmented, ShortcutList } from '../../ui/controls.tsx';
 import { bytes } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Banner, Confirm, ScreenTitle } from '../../ui/parts.tsx';
@@ -257,16 +257,7 @@ const Shortcuts = ({ me }: { me: Me }) => {
       <h2 id="shortcuts-title" class="card-title">
         {settingsWords().shortcuts}
       </h2>
-      <dl class="shortcuts">
-        {rows.map(([keys, words]) => (
-          <div key={keys}>
-            <dt>
-              <KeyHint keys={keys} />
-            </dt>
-            <dd>{words}</dd>
-          </div>
-        ))}
-      </dl>
+      <ShortcutList rows={rows} />
     </section>
   );
 };
