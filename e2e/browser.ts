@@ -13,6 +13,13 @@ export async function openTablet(origin: string, options: BrowserOptions = {}): 
   return browser;
 }
 
+/** As in a browser that has no Background Sync. */
+export const takeSyncAway = (context: BrowserContext): Promise<unknown> =>
+  context.addInitScript(() => {
+    // The empty page that a browser opens with has no service workers at all.
+    if (isSecureContext) Reflect.deleteProperty(ServiceWorkerRegistration.prototype, 'sync');
+  });
+
 /** Opens the app in a tab of its own and waits until a service worker looks after it. */
 export async function openApp(context: BrowserContext, url: string): Promise<Page> {
   const page = await context.newPage();

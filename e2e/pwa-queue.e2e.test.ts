@@ -10,7 +10,7 @@ import { expect, test } from 'vitest';
 import { BatchList } from '../shared/protocol/batch.ts';
 import { ProgressEvent } from '../shared/protocol/stream.ts';
 import { appSuite } from './app-suite.ts';
-import { card, chooseZip, closeApp, openApp, queueZip, signIn, syncSays } from './browser.ts';
+import { card, chooseZip, closeApp, openApp, queueZip, signIn, syncSays, takeSyncAway } from './browser.ts';
 import { chunksIn } from './line.ts';
 import { differences } from './support/exam.ts';
 import { eventually } from './support/places.ts';
@@ -269,9 +269,7 @@ test('images for one task, several files as one batch', async () => {
 });
 
 test('without Background Sync it is sent all the same', async () => {
-  await suite.tablet.context.addInitScript(() => {
-    Reflect.deleteProperty(ServiceWorkerRegistration.prototype, 'sync');
-  });
+  await takeSyncAway(suite.tablet.context);
   const page = await openApp(suite.tablet.context, suite.line.url);
   await signIn(page, suite.sheaf.admin);
   await queueZip(page, await suite.zipOf('asked-for.zip', 10 * MB));

@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core';
 import { beforeEach, expect, test } from 'vitest';
 import { BatchList } from '../shared/protocol/batch.ts';
 import { appSuite } from './app-suite.ts';
-import { card, closeApp, openApp, queueZip, signIn } from './browser.ts';
+import { card, closeApp, openApp, queueZip, signIn, takeSyncAway } from './browser.ts';
 import { chunksIn } from './line.ts';
 import { grant } from './support/chromium.ts';
 import { differences } from './support/exam.ts';
@@ -39,6 +39,8 @@ const senders = (): string[] => [...new Set(chunksIn(at.line.heard).map(({ by })
 
 test('the page’s worker finishes an upload alone, and keeps the screen on while it does', async () => {
   await at.tablet.context.addInitScript(() => {
+    // The empty page that a browser opens with has none.
+    if (!isSecureContext) return;
     const request = navigator.wakeLock.request.bind(navigator.wakeLock);
     navigator.wakeLock.request = async (type) => {
       const held = await request(type);
@@ -64,9 +66,7 @@ test('the page’s worker finishes an upload alone, and keeps the screen on whil
 });
 
 test('the service worker finishes an upload alone, without Background Sync too', async () => {
-  await at.tablet.context.addInitScript(() => {
-    Reflect.deleteProperty(ServiceWorkerRegistration.prototype, 'sync');
-  });
+  await takeSyncAway(at.tablet.context);
   const page = await openWith('sw');
   expect(await page.evaluate(() => 'sync' in ServiceWorkerRegistration.prototype)).toBe(false);
   await queueZip(page, await at.zipOf('by-sw.zip', 60 * MB));

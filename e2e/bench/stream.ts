@@ -2,26 +2,14 @@
 // the production batch of old. The steps are appended to the log as a worker does it, eight sheets a transaction; a step is
 // as old as its transaction. API, Redis, watchers and the one who appends share the machine's cores.
 import { fork } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
-import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as v from 'valibot';
-import { briefConnection } from '../../server/adapters/redis.ts';
-import { openSqlite } from '../../server/adapters/sqlite.ts';
-import { createAnnounce } from '../../server/progress/announce.ts';
-import { append, iso } from '../../server/progress/log.ts';
-import type { LoggedEvent } from '../../shared/protocol/stream.ts';
-import { OpenUploadAnswer } from '../../shared/protocol/upload.ts';
 import { cpuSecondsOf } from '../support/processes.ts';
-import { startRedis } from '../support/servers.ts';
-import { startSheaf } from '../support/sheaf.ts';
 import { ClientTold } from './stream-order.ts';
+import { openWatched } from './watched.ts';
 
 const WATCHERS = fileURLToPath(new URL('./stream-clients.js', import.meta.url));
-/** Sheets a second of the batch that the production figures are of. */
-export const PACE = 83.5;
-export const SHEETS_A_STEP = 8;
 /** How long the last events may take to arrive before they count as lost. */
 const PATIENCE_MS = 10_000;
 const say = (line: string): void => {
@@ -29,20 +17,6 @@ const say = (line: string): void => {
 };
 const round = (value: number): number => Math.round(value * 1000) / 1000;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-export function step(first: number): LoggedEvent[] {
-  const now = iso(Date.now());
-  return Array.from({ length: SHEETS_A_STEP }, (_, i): LoggedEvent[] => {
-    const id = String(first + i);
-    return [
-      { type: 'item.started', data: { item_id: id, item_index: first + i, started_at: now } },
-      {
-        type: 'item.completed',
-        data: { item_id: id, item_index: first + i, sheet_id: id, duration_ms: 12, completed_at: now },
-      },
-    ];
-  }).flat();
-}
 
 export async function run(args: readonly string[]): Promise<object> {
   const { values } = parseArgs({
@@ -55,19 +29,9 @@ export async function run(args: readonly string[]): Promise<object> {
     },
   });
   const [clients, seconds, cuts] = [Number(values.clients), Number(values.seconds), Number(values.cuts)];
-  const server = await startRedis();
-  const sheaf = await startSheaf({ env: { REDIS_URL: server.url } });
-  const redis = briefConnection({ url: server.url });
-  const db = await openSqlite(path.join(sheaf.dataDir, 'sheaf.sqlite'));
+  const watched = await openWatched();
+  const { sheaf, client, db, batch_id } = watched;
   try {
-    const client = await sheaf.client();
-    const { batch_id } = await client.call(OpenUploadAnswer, 'POST', '/api/batches/uploads', {
-      client_upload_id: randomUUID(),
-      upload_type: 'zip_with_qr',
-      name: 'watched.zip',
-      size: 2 ** 20,
-    });
-    const announce = createAnnounce(redis);
     const newest = async (): Promise<number> =>
       (
         await db.sql
@@ -87,21 +51,12 @@ export async function run(args: readonly string[]): Promise<object> {
     await answer();
     say(`${clients} watchers, ${seconds} s, ${cuts} cuts`);
 
-    const began = performance.now();
-    const cpu = await cpuSecondsOf(sheaf.pid('api'));
-    let sheets = 0;
+    const [began, cpu] = [performance.now(), await cpuSecondsOf(sheaf.pid('api'))];
     let cutSoFar = 0;
-    for (;;) {
-      const elapsed = (performance.now() - began) / 1000;
-      if (elapsed >= seconds) break;
-      const first = sheets;
-      announce(await db.write((tx) => append(tx, batch_id, step(first))));
-      sheets += SHEETS_A_STEP;
+    const pace = await watched.keepOn(seconds, (_, elapsed) => {
       for (; cutSoFar < (cuts * elapsed) / seconds; cutSoFar++) watchers.send('cut');
-      await sleep(Math.max(0, (sheets / PACE) * 1000 - (performance.now() - began)));
-    }
-    const wall = (performance.now() - began) / 1000;
-    const share = ((await cpuSecondsOf(sheaf.pid('api'))) - cpu) / wall;
+    });
+    const share = ((await cpuSecondsOf(sheaf.pid('api'))) - cpu) / ((performance.now() - began) / 1000);
 
     const last = await newest();
     for (const until = Date.now() + PATIENCE_MS; ; await sleep(200)) {
@@ -125,7 +80,7 @@ export async function run(args: readonly string[]): Promise<object> {
       return {
         clients,
         events: last - from,
-        steps_per_s: round(sheets / wall),
+        sheets_per_s: round(pace),
         p50_ms: percentile(0.5),
         p99_ms: percentile(0.99),
         api_cpu_share: round(share),
@@ -134,9 +89,6 @@ export async function run(args: readonly string[]): Promise<object> {
       };
     }
   } finally {
-    redis.disconnect();
-    await db.close();
-    await sheaf.stop();
-    await server.stop();
+    await watched.stop();
   }
 }
