@@ -130,11 +130,8 @@ const Storage = () => {
           <div class="fact">
             <dt>{t.pictures}</dt>
             <dd class="pictures-kept">
-              {t.picturesWords({
-                size: bytes(here.pictures.bytes),
-                pinned: bytes(here.pictures.pinned),
-                budget: bytes(here.pictures.budget),
-              })}
+              {t.picturesOf({ size: bytes(here.pictures.bytes), budget: bytes(here.pictures.budget) })}
+              <span class="quiet-line">{t.picturesPinned({ pinned: bytes(here.pictures.pinned) })}</span>
             </dd>
           </div>
         </dl>
