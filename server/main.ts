@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { needFreePort, needRedis, needWritableFolder } from './before-start.ts';
 import type { Nursery } from './children.ts';
-import { endOrphans, GRACE_MS, keep, READER_FLAGS, REDIS_GRACE_MS } from './children.ts';
+import { childEnvironment, endOrphans, GRACE_MS, keep, READER_FLAGS, REDIS_GRACE_MS } from './children.ts';
 import { demoLogin, runDemo } from './cli/demo.ts';
 import type { Config } from './config.ts';
 import { ConfigError, loadConfig } from './config.ts';
@@ -96,7 +96,7 @@ async function run(config: Config, env: NodeJS.ProcessEnv, { role, demo, exit }:
   const undo: (() => void | Promise<void>)[] = [];
   let failure: Refusal | null = null;
   let exitCode = 0;
-  let childEnv: NodeJS.ProcessEnv = { ...env, NODE_ENV: env.NODE_ENV ?? 'production' };
+  let childEnv = childEnvironment(env);
   const nursery: Nursery = {
     dataDir: config.dataDir,
     lock: null,

@@ -1,4 +1,4 @@
-// What Sheaf's own processes have used, as Linux counts it: those of the API and the workers, not of Redis.
+// What Sheaf's processes have used, as Linux counts it: time of the API and the workers, memory of the private Redis too.
 import { readFile } from 'node:fs/promises';
 import type { Sheaf } from './sheaf.ts';
 
@@ -22,7 +22,7 @@ export async function cpuSeconds(sheaf: Sheaf): Promise<number> {
 /** The most memory each of them ever had, in MB, by name. */
 export async function peakRss(sheaf: Sheaf): Promise<Record<string, number>> {
   const peaks: Record<string, number> = {};
-  for (const [name, pid] of ours(sheaf)) {
+  for (const [name, pid] of sheaf.pids) {
     const status = await readFile(`/proc/${pid}/status`, 'utf8');
     peaks[name] = Math.round(Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) / 1024);
   }

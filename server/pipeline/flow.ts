@@ -13,7 +13,7 @@ import { append, progressData } from '../progress/log.ts';
 import { extract } from './extract.ts';
 import { organize } from './organize.ts';
 import { learnAndRelease } from './pages.ts';
-import { dealPages, readPages } from './read-pages.ts';
+import { groupsToRead, readPages } from './read-pages.ts';
 import { cleanUp, collect, load, writeCsv } from './results.ts';
 import { counted, type Outcome, type Step, type StepDeps } from './steps.ts';
 
@@ -58,28 +58,13 @@ export async function wakeBatch({ batches }: Pick<Queues, 'batches'>, batch_id: 
 
 /** Puts the groups of pages in that still hold unread ones; those that are queued already are not doubled. */
 async function dispatchPages(db: Database, { pages }: Queues, batch: BatchesTable): Promise<void> {
-  const { batch_id, total_pages } = batch;
-  const left = await db.sql
-    .selectFrom('pages')
-    .select(['page_index', 'state'])
-    .where('batch_id', '=', batch_id)
-    .where('state', 'in', ['absent', 'waiting', 'reading'])
-    .orderBy('page_index')
-    .execute();
-  const state = new Map(left.map((page) => [page.page_index, page.state]));
-  const jobs = dealPages(total_pages)
+  const { batch_id } = batch;
+  const jobs = (await groupsToRead(db, batch)).map(({ place, first, count }) => ({
+    name: 'read',
+    data: { batch_id, first, count },
     // The k-th groups of all batches come before any (k+1)-th: a small batch is not stuck behind a big one.
-    .map((dealt, place) => ({ ...dealt, place }))
-    .filter(({ first, count }) => {
-      const states = Array.from({ length: count }, (_, i) => state.get(first + i));
-      // A group goes out when all of it has landed, so that one job reads it once.
-      return states.some((s) => s !== undefined) && !states.includes('absent');
-    })
-    .map(({ first, count, place }) => ({
-      name: 'read',
-      data: { batch_id, first, count },
-      opts: { ...JOB, deduplication: once(`${batch_id}-${first}`), priority: place + 1 },
-    }));
+    opts: { ...JOB, deduplication: once(`${batch_id}-${first}`), priority: place + 1 },
+  }));
   if (jobs.length > 0) await pages.addBulk(jobs);
 }
 

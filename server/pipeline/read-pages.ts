@@ -2,6 +2,7 @@
 // committed with its counters and its events in one transaction, a few pages at a time; a page that cannot be read is a
 // failed sheet with a reason [P2].
 import { createHash } from 'node:crypto';
+import { sql } from 'kysely';
 import { ENGINE_VERSION, readPage } from '../../shared/omr/read-page.ts';
 import type { Reading } from '../../shared/protocol/reading.ts';
 import type { LoggedEvent } from '../../shared/protocol/stream.ts';
@@ -9,7 +10,7 @@ import { marksOf, packValues } from '../../shared/scoring/marks.ts';
 import { notesOf, packNotes, riskOf } from '../../shared/scoring/notes.ts';
 import { scorer } from '../../shared/scoring/score.ts';
 import type { Template } from '../../shared/template/template.ts';
-import type { PagesTable, Tx } from '../adapters/database.ts';
+import type { BatchesTable, Database, PagesTable, Tx } from '../adapters/database.ts';
 import { isActive } from '../batches/life.ts';
 import { append, iso, type Logged, progressData } from '../progress/log.ts';
 import { type EntryBytes, readEntry } from '../uploads/zip.ts';
@@ -21,13 +22,37 @@ const PAGES_A_COMMIT = 16;
 /** A page that has killed its reader this often is given up. */
 const MOST_ATTEMPTS = 3;
 
-/** How pages are dealt out to jobs: enough jobs for every worker to share in a small batch, few enough for a big one. */
-export function dealPages(total: number): { first: number; count: number }[] {
-  const size = Math.min(32, Math.max(4, Math.ceil(total / 16)));
-  return Array.from({ length: Math.ceil(total / size) }, (_, i) => ({
-    first: i * size,
-    count: Math.min(size, total - i * size),
-  }));
+/** Pages that one job reads, of a batch of so many: a small batch is shared by many workers, a big one is not cut to crumbs. */
+export const pagesAJob = (total: number): number => Math.min(32, Math.max(4, Math.ceil(total / 16)));
+
+export interface Dealt {
+  /** which of the batch's groups it is, from 0 */
+  place: number;
+  first: number;
+  count: number;
+}
+
+/** The groups of pages that can be read now, in order: each begins at a multiple of `pagesAJob`. One goes out when all of it
+ *  has landed, so that one job reads it once. Counted in SQL: it is asked with every chunk that lands. */
+export async function groupsToRead(
+  db: Pick<Database, 'sql'>,
+  { batch_id, total_pages }: Pick<BatchesTable, 'batch_id' | 'total_pages'>,
+): Promise<Dealt[]> {
+  const size = pagesAJob(total_pages);
+  const unread = await db.sql
+    .selectFrom('pages')
+    .select((eb) => [
+      sql<number>`page_index - page_index % ${sql.lit(size)}`.as('first'),
+      eb.fn.sum<number>(eb.case().when('state', '=', 'absent').then(1).else(0).end()).as('absent'),
+    ])
+    .where('batch_id', '=', batch_id)
+    .where('state', 'in', ['absent', 'waiting', 'reading'])
+    .groupBy('first')
+    .orderBy('first')
+    .execute();
+  return unread
+    .filter(({ absent }) => Number(absent) === 0) // MySQL's sums are decimals, which arrive as text
+    .map(({ first }) => ({ place: first / size, first, count: Math.min(size, total_pages - first) }));
 }
 
 type Told =
