@@ -201,6 +201,20 @@ export const KeyHint = ({ keys }: { keys: string }) => (
   </span>
 );
 
+/** `rows`: keys as `KeyHint` takes them, and what they do. */
+export const ShortcutList = ({ rows }: { rows: readonly (readonly [keys: string, words: string])[] }) => (
+  <dl class="shortcuts">
+    {rows.map(([keys, words]) => (
+      <div key={keys}>
+        <dt>
+          <KeyHint keys={keys} />
+        </dt>
+        <dd>{words}</dd>
+      </div>
+    ))}
+  </dl>
+);
+
 /** Something was done, and may be undone for a while. */
 export const Toast = ({ words, onUndo, onClose }: { words: string; onUndo?: () => void; onClose: () => void }) => (
   <div class="toast" role="status">

@@ -5,7 +5,19 @@ import { type ComponentChildren, render } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { BATCH_STATUSES } from '../../shared/protocol/stage.ts';
 import { Sparkbars } from './bars.tsx';
-import { Drawer, IconButton, KeyHint, Menu, Meter, Segmented, Spinner, Switch, TextField, Toast } from './controls.tsx';
+import {
+  Drawer,
+  IconButton,
+  KeyHint,
+  Menu,
+  Meter,
+  Segmented,
+  ShortcutList,
+  Spinner,
+  Switch,
+  TextField,
+  Toast,
+} from './controls.tsx';
 import { Icon, Logo } from './icons.tsx';
 import { LANGUAGES, type Language, speak } from './language.ts';
 import { List, Pager } from './list.tsx';
@@ -155,6 +167,12 @@ const Gallery = () => {
         <Switch label="A switch" on={on} onChange={setOn} />
         <Switch label="The other way" on={!on} onChange={(is) => setOn(!is)} />
         <KeyHint keys="Ctrl K" />
+        <ShortcutList
+          rows={[
+            ['j k', 'Move along the rows'],
+            ['Enter', 'Open the row'],
+          ]}
+        />
       </Part>
       <Part name="List">
         <List

@@ -15,6 +15,7 @@ import {
   enqueue,
   getUpload,
   type NewUpload,
+  putBytes,
   putChunk,
   remove,
   setPaused,
@@ -667,8 +668,9 @@ test('[U3] of what passes through the device the chunks that are here are sent, 
 
   office.fault = onChunk(() => problem('DISK_FULL'));
   for (const { index, sha256, size } of kept) {
-    const bytes = new Uint8Array(file.subarray(index * CHUNK, (index + 1) * CHUNK)).buffer;
-    await putChunk(queue, { upload: upload.id, index, sha256, size }, bytes);
+    const bytes = new Uint8Array(file.subarray(index * CHUNK, (index + 1) * CHUNK));
+    await putBytes(queue, upload.id, index, new Blob([bytes]), 'blob');
+    await putChunk(queue, { upload: upload.id, index, sha256, size });
   }
   await run();
   expect(await stepOf(upload.id)).toMatchObject({ at: 'passing', wait: { why: 'server-full' } });

@@ -3,6 +3,7 @@
 import type { Answer, Api, Refused, Unreachable } from '../api.ts';
 import type { Chunk, QueueDb, ServerSide, Upload, Wait, WaitReason } from '../db.ts';
 import type { Session } from '../session.ts';
+import { createDigester } from './digest.ts';
 import { createPace, type Pace } from './pace.ts';
 import { inRanges, sendingOrder } from './plan.ts';
 import {
@@ -19,7 +20,6 @@ import {
   setWait,
   totalChunks,
 } from './queue.ts';
-import { sha256 } from './stage.ts';
 import { ATTEMPTS, patienceMs, pauseMs, verdict } from './verdict.ts';
 
 /** What it takes to ask the server about an upload. */
@@ -356,7 +356,7 @@ async function sendChunk(
         if (!pace.tooBig()) return waitFor('busy', answer.detail, true);
         continue;
       case 'check-bytes': {
-        const ours = await stored?.arrayBuffer().then(sha256, () => null);
+        const ours = stored && (await createDigester()(stored).catch(() => null));
         if (ours !== chunk.sha256) {
           const lost = await lose(queue, upload.id, [chunk.index], 'damaged');
           return { kind: lost ? 'set-aside' : 'look-again' };

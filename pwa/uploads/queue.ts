@@ -71,26 +71,50 @@ export async function probeKeeping(queue: QueueDb): Promise<Keeping> {
 }
 
 /**
- * Durable when it returns: only then may anybody say that the chunk is safe on this device. Answers false when the upload
- * was removed meanwhile.
+ * Stores the bytes of one chunk, which are nobody's until `putChunk` says what they are. Answers false when the upload was
+ * removed meanwhile. A Blob of a picked file is copied by the browser itself: its bytes never enter this thread.
+ */
+export async function putBytes(
+  queue: QueueDb,
+  id: string,
+  index: number,
+  part: Blob,
+  keeping: Keeping,
+): Promise<boolean> {
+  const put = (piece: Blob | ArrayBuffer, key: [string, number] | [string, number, number]): Promise<boolean> =>
+    write(
+      queue,
+      ['uploads', 'bytes'],
+      async (tx) => {
+        if ((await tx.objectStore('uploads').getKey(id)) === undefined) return false;
+        await tx.objectStore('bytes').put(piece, key);
+        return true;
+      },
+      'strict',
+    );
+  // In two parts, because Chromium stores a Blob that is one whole file without ever syncing it.
+  if (keeping === 'blob') return put(new Blob([part.slice(0, 1), part.slice(1)]), [id, index]);
+  for (let piece = 0; piece * PIECE < part.size; piece++) {
+    const bytes = await part.slice(piece * PIECE, (piece + 1) * PIECE).arrayBuffer();
+    if (!(await put(bytes, [id, index, piece]))) return false;
+  }
+  return true;
+}
+
+/**
+ * Says of bytes that were stored what they are. Durable when it returns: only then may anybody say that the chunk is safe on
+ * this device. Answers false when the upload was removed meanwhile.
  */
 export async function putChunk(
   queue: QueueDb,
   chunk: Pick<Chunk, 'upload' | 'index' | 'size' | 'sha256'>,
-  bytes: ArrayBuffer,
-  keeping: Keeping = 'blob',
 ): Promise<boolean> {
   return write(
     queue,
-    ['uploads', 'chunks', 'bytes'],
+    ['uploads', 'chunks'],
     async (tx) => {
       if ((await tx.objectStore('uploads').getKey(chunk.upload)) === undefined) return false;
       await tx.objectStore('chunks').put({ ...chunk, landed: 0, state: 'staged' });
-      const store = tx.objectStore('bytes');
-      if (keeping === 'blob') await store.put(new Blob([bytes]), [chunk.upload, chunk.index]);
-      else
-        for (let piece = 0; piece * PIECE < bytes.byteLength; piece++)
-          await store.put(bytes.slice(piece * PIECE, (piece + 1) * PIECE), [chunk.upload, chunk.index, piece]);
       return true;
     },
     'strict',

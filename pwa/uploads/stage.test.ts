@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { SMALLEST_CHUNK } from '../../shared/protocol/upload.ts';
 import { closeChannel, openQueue, type QueueDb } from '../db.ts';
+import { sha256 } from './digest.ts';
 import {
   chunkBytes,
   chunksFor,
@@ -15,7 +16,7 @@ import {
   remove,
   setStep,
 } from './queue.ts';
-import { findInterrupted, type StageDeps, sha256, stage, stagingLock } from './stage.ts';
+import { findInterrupted, type StageDeps, stage, stagingLock } from './stage.ts';
 
 const CHUNK = SMALLEST_CHUNK;
 let queue: QueueDb;
@@ -53,8 +54,12 @@ function pulledOutAt(file: File, limit: number): File {
   return Object.assign(file, {
     slice(start = 0, end = file.size) {
       const part = slice(start, end);
-      if (end > limit)
-        part.arrayBuffer = () => Promise.reject(Object.assign(new Error('gone'), { name: 'NotReadableError' }));
+      if (end <= limit) return part;
+      // As in Chromium: the copy fails without a reason, and the file gives it when it is read.
+      part.slice = () => {
+        throw new DOMException('Failed to write blobs', 'DataError');
+      };
+      part.arrayBuffer = () => Promise.reject(Object.assign(new Error('gone'), { name: 'NotReadableError' }));
       return part;
     },
   });
@@ -86,6 +91,25 @@ test('[U1] chunks and what says that they are there are written to the disk, not
   expect(writes.length).toBeGreaterThan(2);
   expect(writes.every(([, , options]) => options?.durability === 'strict')).toBe(true);
   opened.mockRestore();
+});
+
+test('[U1] a chunk is what was stored, even if the file was written to while it was copied', async () => {
+  const file = pick(2 * CHUNK);
+  const { id } = await queued([file]);
+  const put = IDBObjectStore.prototype.put;
+  vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (
+    this: IDBObjectStore,
+    value: unknown,
+    key?: IDBValidKey,
+  ) {
+    const copied = this.name === 'bytes' && Array.isArray(key) && key[1] === 1 ? new Blob([randomBytes(CHUNK)]) : value;
+    return put.call(this, copied, key);
+  });
+  expect(await stage(queue, id, [file])).toEqual({ kind: 'staged' });
+  for (const { index, sha256: said } of await chunksFor(queue, id)) {
+    const kept = await chunkBytes(queue, id, index);
+    expect(await sha256(await kept!.arrayBuffer())).toBe(said);
+  }
 });
 
 test('[U3] when the file goes away half-way, what was copied stays, and the same file completes it', async () => {

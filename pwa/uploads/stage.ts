@@ -1,10 +1,22 @@
-// From a picked file to durable chunks: read, hash, store, one transaction each. Runs in a worker, under a Web Lock that
-// dies with the tab: what was stored by then is safe, the rest is asked for again. A file larger than what the device lets
-// us keep passes through it: a chunk is copied, sent, freed, and makes room for the next.
+// From a picked file to durable chunks: the browser copies one into the store, it is read back and hashed, and only then it
+// is a chunk. Runs in a worker, under a Web Lock that dies with the tab: what was stored by then is safe, the rest is asked
+// for again. A file larger than what the device lets us keep passes through it: a chunk is copied, sent, freed, and makes
+// room for the next.
 import { chunkLength } from '../../shared/protocol/upload.ts';
 import type { PickedFile, QueueDb, Upload } from '../db.ts';
+import { createDigester } from './digest.ts';
 import { sendingOrder } from './plan.ts';
-import { allUploads, chunksFor, getUpload, type Keeping, putChunk, setStep, totalChunks } from './queue.ts';
+import {
+  allUploads,
+  chunkBytes,
+  chunksFor,
+  getUpload,
+  type Keeping,
+  putBytes,
+  putChunk,
+  setStep,
+  totalChunks,
+} from './queue.ts';
 
 export type Staged =
   | { kind: 'staged' }
@@ -32,10 +44,6 @@ const TRY_AND_SEE: StageDeps = {
   freed: () => new Promise((resolve) => setTimeout(resolve, 1_000)),
 };
 
-const hex = (digest: ArrayBuffer): string =>
-  Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
-export const sha256 = async (bytes: ArrayBuffer): Promise<string> => hex(await crypto.subtle.digest('SHA-256', bytes));
-
 export const sameFiles = (wanted: readonly PickedFile[], picked: readonly PickedFile[]): boolean =>
   wanted.length === picked.length &&
   wanted.every((file, i) => file.name === picked[i]?.name && file.size === picked[i]?.size);
@@ -56,10 +64,11 @@ export async function stage(
   if (!upload) return { kind: 'removed' };
   if (!sameFiles(upload.files, files)) return { kind: 'other-file', detail: 'its name or its size is another one' };
   const whole: Blob = files.length === 1 && files[0] ? files[0] : new Blob([...files]);
-  const read = (index: number): Promise<ArrayBuffer> => {
+  const partAt = (index: number): Blob => {
     const start = index * upload.chunk_size;
-    return whole.slice(start, start + chunkLength(upload.size, upload.chunk_size, index)).arrayBuffer();
+    return whole.slice(start, start + chunkLength(upload.size, upload.chunk_size, index));
   };
+  const digest = createDigester();
   const known = new Map((await chunksFor(queue, id)).map((chunk) => [chunk.index, chunk]));
   const safe = new Set([...known.values()].filter(({ state }) => state !== 'lost').map(({ index }) => index));
   const missing = (order: readonly number[]): number[] => order.filter((index) => !safe.has(index));
@@ -69,7 +78,7 @@ export async function stage(
 
   try {
     for (const chunk of known.values()) {
-      if ((await sha256(await read(chunk.index))) !== chunk.sha256)
+      if ((await digest(partAt(chunk.index))) !== chunk.sha256)
         return { kind: 'other-file', detail: 'it has the same name and size, but other contents' };
     }
     let passing = !(await deps.hasRoom(size(missing(inFileOrder))));
@@ -78,10 +87,7 @@ export async function stage(
     await setStep(queue, id, passing ? { at: 'passing', wait: null } : { at: 'staging' });
     let order = passing ? pass() : missing(inFileOrder);
     for (let index = order.shift(); index !== undefined; index = order.shift()) {
-      // One chunk at a time: reading ahead would hold the next 50 MB in memory for no gain, hashing is the slow part.
-      const bytes = await read(index);
-      const chunk = { upload: id, index, size: bytes.byteLength, sha256: await sha256(bytes) };
-      const stored = await putWhenThereIsRoom(queue, chunk, bytes, deps, async () => {
+      const stored = await storeWhenThereIsRoom(queue, { id, index, part: partAt(index), digest }, deps, async () => {
         if (!passing) await setStep(queue, id, { at: 'passing', wait: null });
         passing = true;
       });
@@ -110,25 +116,51 @@ const HEADROOM = 4 * 2 ** 20;
 /** A browser gives the room of deleted bytes back late: so often `freed` is waited for although nothing is left to send. */
 const LATE = 12;
 
-/** Stores one chunk. Refused for want of room it waits for bytes to be sent and freed, as long as there are any. */
-async function putWhenThereIsRoom(
+interface Part {
+  id: string;
+  index: number;
+  /** of the picked file */
+  part: Blob;
+  digest: (blob: Blob) => Promise<string>;
+}
+
+/** What is hashed is what was stored: a file that changes meanwhile cannot come between. */
+async function store(
   queue: QueueDb,
-  chunk: Parameters<typeof putChunk>[1],
-  bytes: ArrayBuffer,
+  { id, index, part, digest }: Part,
+  keeping: Keeping,
+): Promise<'stored' | 'removed'> {
+  if (!(await putBytes(queue, id, index, part, keeping))) return 'removed';
+  const kept = await chunkBytes(queue, id, index);
+  if (!kept) return 'removed';
+  if (kept.size !== part.size) throw new Error(`of chunk ${index} ${kept.size} bytes of ${part.size} were stored`);
+  const sha256 = await digest(kept).catch((cause: unknown) => {
+    throw new Error(`chunk ${index} was stored and cannot be read back`, { cause });
+  });
+  return (await putChunk(queue, { upload: id, index, size: kept.size, sha256 })) ? 'stored' : 'removed';
+}
+
+/** Stores one chunk. Refused for want of room it waits for bytes to be sent and freed, as long as there are any. */
+async function storeWhenThereIsRoom(
+  queue: QueueDb,
+  part: Part,
   deps: StageDeps,
   onFull: () => Promise<void>,
 ): Promise<'stored' | 'removed' | 'no-room'> {
   for (let empty = 0; ; ) {
     try {
-      if (await deps.hasRoom(bytes.byteLength + HEADROOM))
-        return (await putChunk(queue, chunk, bytes, deps.keeping)) ? 'stored' : 'removed';
+      if (await deps.hasRoom(part.part.size + HEADROOM)) return await store(queue, part, deps.keeping);
     } catch (error) {
-      if (!isQuota(error)) throw error;
+      if (!isQuota(error)) {
+        // A transaction does not say what is wrong with a file that it could not copy: the file does, when it is read.
+        await part.part.arrayBuffer();
+        throw error;
+      }
     }
     const chunks = await queue.getAll('chunks');
     if (!chunks.some(({ state }) => state === 'staged')) empty += chunks.length > 0 ? 1 : LATE;
     if (empty >= LATE) return 'no-room';
-    const at = (await getUpload(queue, chunk.upload))?.step.at;
+    const at = (await getUpload(queue, part.id))?.step.at;
     if (at !== 'staging' && at !== 'passing') return 'removed';
     await onFull();
     await deps.freed();

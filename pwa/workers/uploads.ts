@@ -16,8 +16,15 @@ import { xhrSend } from '../uploads/xhr.ts';
 /** Freed bytes are told by the one who frees them; an announcement may be missed. */
 const FREED_MS = 5_000;
 
+/** A stored chunk keeps its room as long as a Blob of it is remembered. Those that were read back here are forgotten when V8
+ *  sweeps, and it does so when large buffers come and go: bytes that nobody writes to cost nothing. */
+function sweep(): void {
+  for (let i = 0; i < 8; i++) new ArrayBuffer(64 * 2 ** 20);
+}
+
 const freed = (): Promise<void> =>
   new Promise((resolve) => {
+    sweep();
     const end = () => {
       clearTimeout(timer);
       stop();

@@ -249,8 +249,12 @@ const Facts = ({ detail, items, groups, now }: DetailProps & { groups: GroupRow[
   const version = common(groups.map(({ key_version }) => key_version));
   const expected = groups.reduce((sum, { expected_count }) => sum + (expected_count ?? 0), 0);
   const until = detail.processing_completed_at === null ? now : Date.parse(detail.processing_completed_at);
-  const list = (values: (string | null)[]): string =>
-    [...new Set(values.filter((value) => value !== null))].join(', ') || '–';
+  /** A batch of a whole exam has hundreds of them. */
+  const list = (values: (string | null)[]): string => {
+    const all = [...new Set(values.filter((value) => value !== null))];
+    const rest = all.length > 3 ? [`+${count(all.length - 2)}`] : [];
+    return [...(rest.length > 0 ? all.slice(0, 2) : all), ...rest].join(', ') || '–';
+  };
   return (
     <section class="card" aria-labelledby="facts-title">
       <h2 id="facts-title" class="card-title">

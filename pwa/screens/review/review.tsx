@@ -13,7 +13,7 @@ import { useLive } from '../../store.ts';
 import { decide } from '../../sync/decisions.ts';
 import { keepBatch } from '../../sync/feed.ts';
 import { sendAgain, unsay } from '../../sync/outbox.ts';
-import { KeyHint, Segmented } from '../../ui/controls.tsx';
+import { Segmented, ShortcutList } from '../../ui/controls.tsx';
 import { points } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Banner, Empty, Pill, ScreenTitle } from '../../ui/parts.tsx';
@@ -394,15 +394,6 @@ const LastMade = ({
 const Keys = () => (
   <details class="card review-keys">
     <summary>{reviewWords().keysTitle}</summary>
-    <dl class="shortcuts">
-      {reviewKeys().map(([keys, words]) => (
-        <div key={keys}>
-          <dt>
-            <KeyHint keys={keys} />
-          </dt>
-          <dd>{words}</dd>
-        </div>
-      ))}
-    </dl>
+    <ShortcutList rows={reviewKeys()} />
   </details>
 );

@@ -12,7 +12,7 @@ import { batchPath } from '../../route.ts';
 import { useLive } from '../../store.ts';
 import { letGo, scopeOf } from '../../sync/feed.ts';
 import { mayReview } from '../../sync/office.ts';
-import { IconButton, KeyHint, Meter, Segmented } from '../../ui/controls.tsx';
+import { IconButton, Meter, Segmented, ShortcutList } from '../../ui/controls.tsx';
 import { bytes } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Banner, Confirm, ScreenTitle } from '../../ui/parts.tsx';
@@ -130,11 +130,8 @@ const Storage = () => {
           <div class="fact">
             <dt>{t.pictures}</dt>
             <dd class="pictures-kept">
-              {t.picturesWords({
-                size: bytes(here.pictures.bytes),
-                pinned: bytes(here.pictures.pinned),
-                budget: bytes(here.pictures.budget),
-              })}
+              {t.picturesOf({ size: bytes(here.pictures.bytes), budget: bytes(here.pictures.budget) })}
+              <span class="quiet-line">{t.picturesPinned({ pinned: bytes(here.pictures.pinned) })}</span>
             </dd>
           </div>
         </dl>
@@ -257,16 +254,7 @@ const Shortcuts = ({ me }: { me: Me }) => {
       <h2 id="shortcuts-title" class="card-title">
         {settingsWords().shortcuts}
       </h2>
-      <dl class="shortcuts">
-        {rows.map(([keys, words]) => (
-          <div key={keys}>
-            <dt>
-              <KeyHint keys={keys} />
-            </dt>
-            <dd>{words}</dd>
-          </div>
-        ))}
-      </dl>
+      <ShortcutList rows={rows} />
     </section>
   );
 };
