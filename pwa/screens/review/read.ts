@@ -1,9 +1,9 @@
 // What the review screens read of the store: kept batches with people's decisions over them, and what it takes to score.
 import type { Me } from '../../../shared/protocol/auth.ts';
 import type { ResultColumns } from '../../../shared/review.ts';
-import { type KnownTask, viewSheet } from '../../../shared/sheet-line.ts';
+import { viewSheet } from '../../../shared/sheet-line.ts';
 import type { Edit, UserDb, UserStore } from '../../db.ts';
-import { type DecidedBatch, type DecidedPage, readDecided, readTasksKnown } from '../../sync/decisions.ts';
+import { type DecidedBatch, type DecidedPage, readDecided, readTasksKnown, type TaskOf } from '../../sync/decisions.ts';
 import { readTemplates, type Templates } from './templates.ts';
 
 export const REVIEW_STORES: readonly UserStore[] = [
@@ -15,6 +15,7 @@ export const REVIEW_STORES: readonly UserStore[] = [
   'tasks',
   'templates',
   'batches',
+  'pulls',
 ];
 
 export interface ReviewData {
@@ -22,7 +23,7 @@ export interface ReviewData {
   /** by sheet id */
   pages: ReadonlyMap<string, DecidedPage>;
   names: ReadonlyMap<string, string>;
-  taskOf: (task_id: string) => KnownTask | undefined;
+  taskOf: TaskOf | null;
   tasks: string[];
   templates: Templates;
   refused: Edit[];
@@ -34,14 +35,17 @@ export interface ReviewData {
 export async function readReview(user: UserDb, me: Me, batch: string | null): Promise<ReviewData> {
   const kept = new Set((await user.getAll('kept')).map((one) => one.batch));
   const wanted = batch === null ? [...kept] : [batch];
-  const batches = (await Promise.all(wanted.map((id) => readDecided(user, me, id)))).flatMap((one) => one ?? []);
+  const taskOf = await readTasksKnown(user);
+  const batches = (await Promise.all(wanted.map((id) => readDecided(user, me, id, taskOf)))).flatMap(
+    (one) => one ?? [],
+  );
   const rows = (await user.getAll('batches')).sort((a, b) => b.created_at.localeCompare(a.created_at));
   const edits = await user.getAll('outbox');
   return {
     batches,
     pages: new Map(batches.flatMap(({ pages }) => pages.map((page) => [page.sheet_id, page] as const))),
     names: new Map(rows.map(({ batch_id, name }) => [batch_id, name])),
-    taskOf: await readTasksKnown(user),
+    taskOf,
     tasks: (await user.getAllKeys('tasks')).sort(),
     templates: await readTemplates(user),
     refused: edits.filter(({ change, state }) => change.kind === 'correct' && state.at === 'refused'),
@@ -60,4 +64,4 @@ export async function readReview(user: UserDb, me: Me, batch: string | null): Pr
 
 /** What a page's score comes to under all that was decided, at once. */
 export const scoreOf = (page: DecidedPage, taskOf: ReviewData['taskOf']): ResultColumns | null =>
-  viewSheet(page.line, page.pending, taskOf)?.result ?? null;
+  (taskOf && viewSheet(page.line, page.pending, taskOf)?.result) ?? null;

@@ -39,8 +39,10 @@ export const SheetScreen = ({ batch, page, me }: { batch: string; page: number; 
   useEffect(() => {
     keepBatch(user, batch, false, Date.now()).then(nudge, () => {});
   }, [batch, user, nudge]);
-  const view = useLive(`page ${batch} ${page}`, ['parts', 'feeds', 'outbox', 'keys', 'tasks', 'templates'], () =>
-    readPageView(user, me, batch, page, mayReview(me.role)),
+  const view = useLive(
+    `page ${batch} ${page}`,
+    ['parts', 'feeds', 'outbox', 'keys', 'tasks', 'templates', 'pulls'],
+    () => readPageView(user, me, batch, page, mayReview(me.role)),
   );
   const name = useLive(`name ${batch}`, ['batches'], async () => (await user.get('batches', batch))?.name);
   const shown = view === undefined || view === null || view === 'gone' ? null : view;
