@@ -3,20 +3,18 @@ import type { Me } from '../../../shared/protocol/auth.ts';
 import type { ResultColumns } from '../../../shared/review.ts';
 import { viewSheet } from '../../../shared/sheet-line.ts';
 import type { Edit, UserDb, UserStore } from '../../db.ts';
-import { type DecidedBatch, type DecidedPage, readDecided, readTasksKnown, type TaskOf } from '../../sync/decisions.ts';
+import {
+  DECIDED_STORES,
+  type DecidedBatch,
+  type DecidedPage,
+  readDecided,
+  readTasksKnown,
+  type TaskOf,
+} from '../../sync/decisions.ts';
 import { readTemplates, type Templates } from './templates.ts';
 
-export const REVIEW_STORES: readonly UserStore[] = [
-  'parts',
-  'feeds',
-  'kept',
-  'outbox',
-  'keys',
-  'tasks',
-  'templates',
-  'batches',
-  'pulls',
-];
+const READ = [...DECIDED_STORES, 'kept', 'batches'] as const;
+export const REVIEW_STORES: readonly UserStore[] = [...READ, 'templates'];
 
 export interface ReviewData {
   batches: DecidedBatch[];
@@ -33,20 +31,20 @@ export interface ReviewData {
 
 /** @param batch null: all that are kept */
 export async function readReview(user: UserDb, me: Me, batch: string | null): Promise<ReviewData> {
-  const kept = new Set((await user.getAll('kept')).map((one) => one.batch));
+  const tx = user.transaction(READ);
+  const kept = new Set((await tx.objectStore('kept').getAll()).map((one) => one.batch));
   const wanted = batch === null ? [...kept] : [batch];
-  const taskOf = await readTasksKnown(user);
-  const batches = (await Promise.all(wanted.map((id) => readDecided(user, me, id, taskOf)))).flatMap(
-    (one) => one ?? [],
-  );
-  const rows = (await user.getAll('batches')).sort((a, b) => b.created_at.localeCompare(a.created_at));
-  const edits = await user.getAll('outbox');
+  const taskOf = await readTasksKnown(tx);
+  const batches = (await Promise.all(wanted.map((id) => readDecided(tx, me, id, taskOf)))).flatMap((one) => one ?? []);
+  const rows = (await tx.objectStore('batches').getAll()).sort((a, b) => b.created_at.localeCompare(a.created_at));
+  const edits = await tx.objectStore('outbox').getAll();
+  const tasks = (await tx.objectStore('tasks').getAllKeys()).sort();
   return {
     batches,
     pages: new Map(batches.flatMap(({ pages }) => pages.map((page) => [page.sheet_id, page] as const))),
     names: new Map(rows.map(({ batch_id, name }) => [batch_id, name])),
     taskOf,
-    tasks: (await user.getAllKeys('tasks')).sort(),
+    tasks,
     templates: await readTemplates(user),
     refused: edits.filter(({ change, state }) => change.kind === 'correct' && state.at === 'refused'),
     known: rows

@@ -13,7 +13,7 @@ import { correctionsOf, pageOf, type SheetView, viewSheet } from '../../../share
 import { layOut } from '../../../shared/template/geometry.ts';
 import type { Template } from '../../../shared/template/template.ts';
 import type { Edit, UserDb } from '../../db.ts';
-import { type DecidedPage, readDecided, readTasksKnown, type TaskOf } from '../../sync/decisions.ts';
+import { DECIDED_STORES, type DecidedPage, readDecided, readTasksKnown, type TaskOf } from '../../sync/decisions.ts';
 import { readTemplates, templateOf } from '../review/templates.ts';
 
 export interface FieldView {
@@ -141,8 +141,9 @@ export async function readPageView(
   index: number,
   scores: boolean,
 ): Promise<PageView | 'gone' | null> {
-  const taskOf = scores ? await readTasksKnown(user) : null;
-  const kept = await readDecided(user, me, batch, taskOf, index);
+  const tx = user.transaction(DECIDED_STORES);
+  const taskOf = scores ? await readTasksKnown(tx) : null;
+  const kept = await readDecided(tx, me, batch, taskOf, index);
   if (!kept) return null;
   const at = kept.pages.findIndex(({ line }) => pageOf(line) === index);
   const page = kept.pages[at];
@@ -150,7 +151,7 @@ export async function readPageView(
   const { line, pending, sheet_id } = page;
   const sheet = viewSheet(line, pending, taskOf);
   const result = sheet?.result;
-  const edits = (await user.getAll('outbox')).filter(
+  const edits = (await tx.objectStore('outbox').getAll()).filter(
     ({ change, state }) =>
       change.kind === 'correct' && state.at === 'refused' && change.items.some((item) => item.sheet_id === sheet_id),
   );
