@@ -119,7 +119,7 @@ test('scores are there at once, of that task alone, and equal what was drawn', a
     }
     const { truth } = exam.scans.find(({ name }) => name === sheet.name)!;
     const { roll, variant, answers } = truth!;
-    const drawn = { roll, variant, values: answers, doubtful: 0, variant_doubtful: false };
+    const drawn = { roll, variant, values: answers, doubtful: 0, doubtful_unlisted: 1 };
     const { score, max_score, correct } = scorer(first!.key).score(drawn);
     expect(sheet).toMatchObject({ score, max_score, correct, unscored: null });
   }

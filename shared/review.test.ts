@@ -40,12 +40,12 @@ describe('what was read, with what people decided over it', () => {
 
   test('[S4] fixing a roll number changes no answer', () => {
     const { marks } = applyCorrections(read, history({ field: 'roll', value: '20412345' }));
-    expect(marks).toEqual({ ...read.marks, roll: '20412345', doubtful: 1 });
+    expect(marks).toEqual({ ...read.marks, roll: '20412345', doubtful: 1, doubtful_unlisted: 2 });
   });
 
   test('a decision settles the doubt, also when it is what was read', () => {
     const { marks, rulings } = applyCorrections(read, history({ field: 'q2', value: 'A|C' }));
-    expect(marks).toEqual({ ...read.marks, doubtful: 1 });
+    expect(marks).toEqual({ ...read.marks, doubtful: 1, doubtful_unlisted: 2 });
     expect(rulings.get('q2')).toMatchObject({ by: 'reviewer', value: 'A|C' });
   });
 

@@ -113,17 +113,25 @@ export function questionAbout<C extends Decision>(ruled: ReadonlyMap<string, Rul
 /** Why a field waits for a person. */
 export type Waiting = 'conflict' | 'asked' | 'doubt';
 
-/** The fields of a page that wait for a person, and why: what people disagree about, what a supervisor was asked, and what
- *  the engine doubts and nobody has decided. */
+/**
+ * The fields of a page that wait for a person, and why: what people disagree about, what a supervisor was asked, and what
+ * the engine doubts and nobody has decided. A sheet is doubtful by as many as these are: the queue, the counts and the
+ * results all follow from here.
+ * @param unlisted the key has no answers for the variant as it was read: it waits until somebody has decided it
+ */
 export function waitingFields<C extends Decision>(
   notes: readonly FieldNote[],
   ruled: ReadonlyMap<string, Ruling<C>>,
+  unlisted = false,
 ): Map<string, Waiting> {
   const waiting = new Map<string, Waiting>();
   const isVoid = decided(ruled, 'void') === 'true';
   // Nobody has to look at a field of a sheet that does not count; a conflict is looked at all the same.
-  for (const { label, flags } of notes)
-    if (!isVoid && flags.includes('doubtful') && decided(ruled, label) === null) waiting.set(label, 'doubt');
+  const doubt = (field: string): void => {
+    if (!isVoid && decided(ruled, field) === null) waiting.set(field, 'doubt');
+  };
+  if (unlisted) doubt('variant');
+  for (const { label, flags } of notes) if (flags.includes('doubtful')) doubt(label);
   for (const [field, { against }] of ruled) {
     const about = askedAbout(field);
     if (about !== null && !isVoid && questionAbout(ruled, about)) waiting.set(about, 'asked');
@@ -146,7 +154,6 @@ export function applyCorrections<C extends Decision>({ marks, notes }: AsRead, c
     if (question === null || value === null || values[question - 1] == null) continue;
     values[question - 1] = value;
   }
-  const variantSettled = decided(ruled, 'variant') !== null;
   const isVoid = decided(ruled, 'void') === 'true';
   const group = decided(ruled, 'group');
   return {
@@ -155,7 +162,7 @@ export function applyCorrections<C extends Decision>({ marks, notes }: AsRead, c
       variant: text('variant', marks.variant),
       values,
       doubtful: waitingFields(notes, ruled).size,
-      variant_doubtful: marks.variant_doubtful && !variantSettled,
+      doubtful_unlisted: waitingFields(notes, ruled, true).size,
     },
     void: isVoid,
     group: group === null || !/^\d{1,6}$/.test(group) ? null : Number(group),

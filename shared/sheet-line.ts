@@ -4,10 +4,19 @@ import type { Role } from './protocol/auth.ts';
 import type { Correction } from './protocol/correction.ts';
 import type { KeyContent } from './protocol/key.ts';
 import type { Correct, SheetLine } from './protocol/sync.ts';
-import { type AsRead, applyCorrections, type Final, type ResultColumns, resultOf } from './review.ts';
+import {
+  type AsRead,
+  applyCorrections,
+  type Final,
+  type ResultColumns,
+  type Ruling,
+  resultOf,
+  type Waiting,
+  waitingFields,
+} from './review.ts';
 import { unpackValues } from './scoring/marks.ts';
 import { unpackNotes } from './scoring/notes.ts';
-import { scorer } from './scoring/score.ts';
+import { isUnlisted, listFor, scorer } from './scoring/score.ts';
 
 export const pageOf = (line: SheetLine): number => line[0];
 export const correctionsOf = (line: SheetLine): Correction[] => line[25];
@@ -25,7 +34,7 @@ export function readOf(line: SheetLine): AsRead | null {
       variant: line[10],
       values: unpackValues(line[12], line[11]),
       doubtful: doubts.length,
-      variant_doubtful: doubts.some(({ label }) => label === 'variant'),
+      doubtful_unlisted: new Set(['variant', ...doubts.map(({ label }) => label)]).size,
     },
     notes,
   };
@@ -62,27 +71,47 @@ export interface KnownTask {
   template_id: string;
 }
 
-/**
- * @param taskOf undefined when there is no such task
- * @param knows false when keys are not on this device
- */
-export function viewSheet(
-  line: SheetLine,
-  pending: readonly Correction[],
-  taskOf: (task_id: string) => KnownTask | undefined,
-  knows = true,
-): SheetView | null {
-  const read = readOf(line);
-  if (!read) return null;
-  const final = applyCorrections(read, [...correctionsOf(line), ...pending]);
-  if (!knows) return { final, result: null };
+/** What a page is scored by, with the decisions that are on their way. */
+function scoredBy(line: SheetLine, pending: readonly Correction[], taskOf: (task_id: string) => KnownTask | undefined) {
   // The page's task on the server holds every decision but those that are on their way.
   const moved = pending.findLast(({ field }) => field === 'task');
   const task_id = moved ? (moved.value ?? null) : line[5];
   const task = task_id === null ? undefined : taskOf(task_id);
   const template_id = line[8]?.replace(/@\d+$/, '') ?? null;
   const other_template = task !== undefined && template_id !== null && template_id !== task.template_id;
-  const scored = scorer((!other_template && task?.key) || null).score(final.marks);
-  const result = resultOf(scored, { held: line[24] === 1, known_task: task !== undefined, other_template }, final.void);
+  return { key: (!other_template && task?.key) || null, known_task: task !== undefined, other_template };
+}
+
+/**
+ * The fields of a page that wait for a person: of a sheet as many as it has doubtful ones by its result.
+ * @param ruled people's decisions, `pending` among them
+ * @param taskOf null while keys are not on this device: then by the server's word, which stands in the line
+ */
+export function waitingOn(
+  line: SheetLine,
+  ruled: ReadonlyMap<string, Ruling>,
+  pending: readonly Correction[],
+  taskOf: ((task_id: string) => KnownTask | undefined) | null,
+): Map<string, Waiting> {
+  if (line[3] !== 'sheet') return waitingFields([], ruled);
+  const unscored = taskOf ? listFor(scoredBy(line, pending, taskOf).key, line[10]).unscored : line[23];
+  return waitingFields(unpackNotes(line[13]), ruled, isUnlisted(unscored));
+}
+
+/**
+ * @param taskOf undefined when there is no such task; null while keys are not on this device
+ */
+export function viewSheet(
+  line: SheetLine,
+  pending: readonly Correction[],
+  taskOf: ((task_id: string) => KnownTask | undefined) | null,
+): SheetView | null {
+  const read = readOf(line);
+  if (!read) return null;
+  const final = applyCorrections(read, [...correctionsOf(line), ...pending]);
+  if (!taskOf) return { final, result: null };
+  const { key, known_task, other_template } = scoredBy(line, pending, taskOf);
+  const scored = scorer(key).score(final.marks);
+  const result = resultOf(scored, { held: line[24] === 1, known_task, other_template }, final.void);
   return { final, result };
 }

@@ -3,6 +3,7 @@
 // confidence is compared with what was observed, by the rule that docs/accuracy.md gives.
 import { parseArgs } from 'node:util';
 import type { Level } from '../../shared/corpus/levels.ts';
+import { poissonQuantile } from '../../shared/poisson.ts';
 import { askedBy, seeWorn, WORN_OPTIONS } from './worn.ts';
 import type { SeenPage } from './worn-pages.ts';
 
@@ -135,17 +136,6 @@ const reviewed = (sure: readonly Sure[]): object[] => {
   });
 };
 
-/** The most errors that agree with so many expected ones: 95 % of a Poisson count are no more. */
-const mostOf = (expected: number): number => {
-  let [chance, sum, errors] = [Math.exp(-expected), Math.exp(-expected), 0];
-  while (sum < 0.95) {
-    errors++;
-    chance *= expected / errors;
-    sum += chance;
-  }
-  return errors;
-};
-
 /** Errors expected in a band from which on a factor of two tells something. */
 const ENOUGH = 20;
 
@@ -161,7 +151,7 @@ const judge = (sure: readonly Sure[]): Judged[] =>
       errors += wrong;
       expected += all * (1 - confidence);
     }
-    const upper = expected >= ENOUGH ? 2 * expected : mostOf(expected);
+    const upper = expected >= ENOUGH ? 2 * expected : poissonQuantile(expected, 0.95);
     const share = (value: number): number => (questions === 0 ? 0 : Math.round((value / questions) * 1e7) / 1e7);
     return {
       from,

@@ -461,7 +461,7 @@ async function settle(
       variant: exam.candidates[sheet]?.booklet ?? null,
       values,
       doubtful: conflicts,
-      variant_doubtful: false,
+      doubtful_unlisted: conflicts,
     });
     const nothing = { score: null, max_score: null, correct: null, wrong: null, unscored: 'void' };
     const expected = { ...scored, ...(isVoid ? nothing : {}) };

@@ -22,6 +22,8 @@ import { beginAnewIfRestored, forgetTombstones } from '../../server/sync/horizon
 import { push } from '../../server/sync/push.ts';
 import type { KeyContent } from '../../shared/protocol/key.ts';
 import { type Correct, type PullAnswer, type SheetLine, seqOf } from '../../shared/protocol/sync.ts';
+import { rulings } from '../../shared/review.ts';
+import { correctionsOf, waitingOn } from '../../shared/sheet-line.ts';
 import { type StoredExam, storeExam } from './stored-exam.ts';
 
 type Item = Correct['items'][number];
@@ -356,6 +358,38 @@ export function syncContract(name: string, open: (number: number) => Promise<Dat
         await rescoreAsked(db);
         expect(await resultOf(2)).toMatchObject({ roll: '123' });
         expect((await lineOf(rea, 2))?.[9]).toBe('999');
+      });
+
+      test('a sheet whose variant the key does not know is doubtful as long as the device has it waiting, and no longer', async () => {
+        await db.write(async (tx) => {
+          const own = tx.updateTable('marks').where('sheet_id', '=', exam.sheet_ids[2] ?? 0);
+          await own.set({ variant: null }).execute();
+          await db.upsert(tx, 'rescores', [
+            { batch_id: exam.batch_id, reason: 'read again', user_id: null, requested_at: 1 },
+          ]);
+        });
+        await rescoreAsked(db);
+        const counted = async () => {
+          const { doubtful_sheets } = await findVisible(db, ada, exam.batch_id);
+          const line = (await lineOf(rea, 2)) as SheetLine;
+          const waiting = waitingOn(line, rulings(correctionsOf(line)), [], () => ({
+            key: exam.key,
+            template_id: exam.template_id,
+          }));
+          const { doubtful, unscored } = await resultOf(2);
+          return { doubtful_sheets, doubtful, told: line[22], waiting: [...waiting.keys()], unscored };
+        };
+        const unread = { doubtful: 1, told: 1, waiting: ['variant'], unscored: 'variant-unread', doubtful_sheets: 1 };
+        const settled = { doubtful: 0, told: 0, waiting: [], doubtful_sheets: 0 };
+        expect(await counted()).toEqual(unread);
+        await correct(rea, item(2, 'variant', ''));
+        expect(await counted()).toEqual({ ...settled, unscored: 'variant-unread' });
+        await correct(rea, item(2, 'variant', null, 1));
+        expect(await counted()).toEqual(unread);
+        await correct(rea, item(2, 'void', 'true', 2));
+        expect(await counted()).toEqual({ ...settled, unscored: 'void' });
+        await correct(rea, item(2, 'void', null, 3), item(2, 'variant', exam.candidates[2]?.booklet ?? null, 3));
+        expect(await counted()).toEqual({ ...settled, unscored: null });
       });
 
       test('two who did not see each other are in conflict, and a third settles it', async () => {

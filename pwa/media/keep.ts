@@ -3,9 +3,9 @@
 // there. What is here already is never asked for again, so that it goes on where it was cut.
 import type { GroupRow } from '../../shared/protocol/batch.ts';
 import type { SheetLine } from '../../shared/protocol/sync.ts';
-import { rulings, waitingFields } from '../../shared/review.ts';
+import { rulings } from '../../shared/review.ts';
 import { unpackNotes } from '../../shared/scoring/notes.ts';
-import { correctionsOf, pageOf as indexOf } from '../../shared/sheet-line.ts';
+import { correctionsOf, pageOf as indexOf, waitingOn } from '../../shared/sheet-line.ts';
 import type { Answer } from '../api.ts';
 import { type Keeping, onChange, type UserDb, write } from '../db.ts';
 import { keptPages } from '../sync/feed.ts';
@@ -26,7 +26,7 @@ const GATHER_MS = 500;
 /** Fields of a page that somebody has to look at, or has had to. */
 export function fieldsToSee(line: SheetLine): string[] {
   const doubted = unpackNotes(line[13]).flatMap(({ label, flags }) => (flags.includes('doubtful') ? [label] : []));
-  const waiting = [...waitingFields([], rulings(correctionsOf(line))).keys()];
+  const waiting = [...waitingOn(line, rulings(correctionsOf(line)), [], null).keys()];
   return [...new Set([...doubted, ...waiting.filter((field) => /^(q\d+|roll|variant)$/.test(field))])];
 }
 

@@ -1,12 +1,13 @@
 // What people decided about the pages of a kept batch, on this device and elsewhere, laid over what was read; and how a
 // decision is made here. What comes of it is shared/review.ts, so that a score changes at once and the server's answer is
 // no surprise.
+import type { IDBPTransaction } from 'idb';
 import type { Me } from '../../shared/protocol/auth.ts';
 import type { Correction } from '../../shared/protocol/correction.ts';
 import type { Correct, SheetLine } from '../../shared/protocol/sync.ts';
-import { type Ruling, rulings } from '../../shared/review.ts';
-import { correctionsOf, type KnownTask, pageOf, pendingCorrections } from '../../shared/sheet-line.ts';
-import type { Edit, FeedPart, UserDb } from '../db.ts';
+import { type Ruling, rulings, type Waiting } from '../../shared/review.ts';
+import { correctionsOf, type KnownTask, pageOf, pendingCorrections, waitingOn } from '../../shared/sheet-line.ts';
+import type { Edit, FeedPart, UserDb, UserSchema, UserStore } from '../db.ts';
 import { keptPages } from './feed.ts';
 import { record } from './outbox.ts';
 
@@ -18,6 +19,8 @@ export interface DecidedPage {
   /** made here, and not shown by the server yet */
   pending: readonly Correction[];
   ruled: ReadonlyMap<string, Ruling>;
+  /** fields that wait for a person */
+  waiting: ReadonlyMap<string, Waiting>;
 }
 
 export interface DecidedBatch {
@@ -45,13 +48,25 @@ function standing(edits: readonly Edit[]): Map<string, Said[]> {
 
 type Who = Pick<Me, 'user_id' | 'username' | 'role'>;
 
+export type TaskOf = (task_id: string) => KnownTask | undefined;
+
+type Look = IDBPTransaction<UserSchema, UserStore[], 'readonly'>;
+/** What reading decided pages looks at; a screen that reads more belonging to them does so in the same transaction [S2]. */
+export const DECIDED_STORES = ['feeds', 'parts', 'outbox', 'sync', 'keys', 'tasks', 'pulls'] as const;
+
 /**
  * The pages of a kept batch as they stand; null until all of it is on this device.
+ * @param tx over `DECIDED_STORES`: a decision leaves the outbox in the transaction that brings it back in a line
+ * @param taskOf null while keys are not here
  * @param near only those around this page
  */
-export async function readDecided(user: UserDb, me: Who, batch: string, near?: number): Promise<DecidedBatch | null> {
-  // One look at all of it: a decision leaves the outbox in the transaction that brings it back in a line [S2].
-  const tx = user.transaction(['feeds', 'parts', 'outbox', 'sync']);
+export async function readDecided(
+  tx: Look,
+  me: Who,
+  batch: string,
+  taskOf: TaskOf | null,
+  near?: number,
+): Promise<DecidedBatch | null> {
   const kept = await keptPages(tx, batch, near);
   if (!kept) return null;
   const { user_id, username, role } = me;
@@ -61,15 +76,19 @@ export async function readDecided(user: UserDb, me: Who, batch: string, near?: n
     const sheet_id = String(kept.batch_no * 1_000_000 + pageOf(line));
     const pending = pendingCorrections(line, here.get(sheet_id) ?? [], by);
     const all = [...correctionsOf(line), ...pending];
-    return { batch, batch_no: kept.batch_no, sheet_id, line, pending, ruled: all.length > 0 ? rulings(all) : NOTHING };
+    const ruled = all.length > 0 ? rulings(all) : NOTHING;
+    const waiting = waitingOn(line, ruled, pending, taskOf);
+    return { batch, batch_no: kept.batch_no, sheet_id, line, pending, ruled, waiting };
   });
   return { batch, pages, groups: kept.groups, true_at: kept.true_at };
 }
 
-/** Tasks as this device knows them, each with the newest published version of its key. */
-export async function readTasksKnown(user: UserDb): Promise<(task_id: string) => KnownTask | undefined> {
-  const keys = new Map((await user.getAll('keys')).map((key) => [key.key_id, key]));
-  const known = (await user.getAll('tasks')).map(({ task_id, key_id, template_id }) => {
+/** Tasks as this device knows them, each with the newest published version of its key; null before keys have come: then
+ *  every sheet would be one without a key. */
+export async function readTasksKnown(tx: Look): Promise<TaskOf | null> {
+  if ((await tx.objectStore('pulls').get('keys')) === undefined) return null;
+  const keys = new Map((await tx.objectStore('keys').getAll()).map((key) => [key.key_id, key]));
+  const known = (await tx.objectStore('tasks').getAll()).map(({ task_id, key_id, template_id }) => {
     const published = (key_id === null ? undefined : keys.get(key_id))?.published ?? [];
     const newest = published.reduce<(typeof published)[number] | null>(
       (best, one) => (best && best.version > one.version ? best : one),

@@ -150,7 +150,7 @@ async function checkSheet(
     kept.roll !== marks.roll ||
     kept.variant !== marks.variant ||
     kept.doubtful !== marks.doubtful ||
-    kept.variant_doubtful !== Number(marks.variant_doubtful) ||
+    kept.variant_doubtful !== Number(marks.doubtful_unlisted === marks.doubtful) ||
     kept.notes !== packNotes(notesOf(reading)) ||
     kept.risk !== riskOf(reading)
   )

@@ -20,10 +20,12 @@ export interface SnippetDeps {
 /** Pencil is still told from dirt, and a question of five options takes about 6 kB. */
 const QUALITY = 60;
 
+/** @param signal stops before the next page, and throws its reason */
 export async function cutSnippets(
   deps: SnippetDeps,
   batch: BatchesTable,
   asked: readonly { sheet_id: string; fields: readonly string[] }[],
+  signal: AbortSignal,
 ): Promise<SheetSnippets[]> {
   const ids = asked.map(({ sheet_id }) => Number(sheet_id));
   const pages = await deps.db.sql
@@ -38,6 +40,7 @@ export async function cutSnippets(
     const items: SheetSnippets[] = [];
     // One page at a time: each is some 8 MB while it is cut.
     for (const { sheet_id, fields } of asked) {
+      signal.throwIfAborted();
       const none = (problem: string): SheetSnippets => ({
         sheet_id,
         image_sha256: null,

@@ -35,7 +35,7 @@ export function createJudge(db: Database): Judge {
       while (values.length < question) values.push(null);
       values[question - 1] = value;
     }
-    const marks = { roll: null, variant: by.variant, values, doubtful: 0, variant_doubtful: false };
+    const marks = { roll: null, variant: by.variant, values, doubtful: 0, doubtful_unlisted: 0 };
     return (await scorerOf(by)).judge(marks);
   };
 }

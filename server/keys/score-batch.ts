@@ -16,7 +16,7 @@ const marksFromRow = (row: MarksRow): Marks => ({
   variant: row.variant,
   values: unpackValues(row.choices, row.questions),
   doubtful: row.doubtful,
-  variant_doubtful: row.variant_doubtful === 1,
+  doubtful_unlisted: row.variant_doubtful === 1 ? row.doubtful : row.doubtful + 1,
 });
 export const readFromRow = (row: MarksRow): AsRead => ({ marks: marksFromRow(row), notes: unpackNotes(row.notes) });
 

@@ -278,7 +278,7 @@ async function keepReadings(
       questions: marks.values.length,
       choices: packValues(marks.values),
       doubtful: marks.doubtful,
-      variant_doubtful: marks.variant_doubtful ? 1 : 0,
+      variant_doubtful: marks.doubtful_unlisted === marks.doubtful ? 1 : 0,
       notes: packNotes(notesOf(sheet)),
       risk: riskOf(sheet),
     })),

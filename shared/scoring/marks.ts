@@ -9,10 +9,10 @@ export interface Marks {
   variant: string | null;
   /** by question from the first on: '' blank, 'B', 'A|C'; null where the sheet has no such question */
   values: readonly (string | null)[];
-  /** fields that the engine doubts, roll and variant among them */
+  /** fields that wait for a person, roll and variant among them */
   doubtful: number;
-  /** the variant is one of them */
-  variant_doubtful: boolean;
+  /** the same where the key has no answers for the variant: without them there is no score, so the variant waits too */
+  doubtful_unlisted: number;
 }
 
 /** Several marks where one is meant, or a column of a number with several. */
@@ -42,12 +42,13 @@ export function marksOf(reading: Pick<SheetReading, 'fields'>): Marks {
     // a number of which no column is marked is left blank like any other answer
     values[question - 1] = /^_+$/.test(value) ? '' : value;
   }
+  const doubtful = reading.fields.filter((field) => field.flags.includes('doubtful')).length;
   return {
     roll: /^_*$/.test(roll) ? null : roll,
     variant: variant && variant.value !== '' && !several(variant.value) ? variant.value : null,
     values,
-    doubtful: reading.fields.filter((field) => field.flags.includes('doubtful')).length,
-    variant_doubtful: variant?.flags.includes('doubtful') ?? false,
+    doubtful,
+    doubtful_unlisted: variant?.flags.includes('doubtful') ? doubtful : doubtful + 1,
   };
 }
 

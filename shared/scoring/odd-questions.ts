@@ -35,7 +35,7 @@ export function oddQuestions(key: KeyContent, sheets: readonly Answered[]): KeyI
         variant,
         values,
         doubtful: 0,
-        variant_doubtful: false,
+        doubtful_unlisted: 0,
       })) {
         const at = counts[question - 1];
         const value = values[question - 1];

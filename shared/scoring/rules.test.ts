@@ -11,7 +11,7 @@ const sheet = (values: (string | null)[], variant: string | null = null): Marks 
   variant,
   values,
   doubtful: 0,
-  variant_doubtful: false,
+  doubtful_unlisted: 1,
 });
 const base = { correct: 4, wrong: -1, blank: 0 };
 const one = (accepted: string, rest: Partial<KeyContent> = {}): KeyContent => ({

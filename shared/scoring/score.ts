@@ -30,7 +30,7 @@ export interface MarkedScore {
   /** questions left blank and questions with several marks that are not the answer, whatever the key makes of them */
   blank: number;
   multiple: number;
-  /** fields a person must look at, and a variant without which there is no score */
+  /** fields that wait for a person: `waitingFields` says which */
   doubtful: number;
   /** why there is no score */
   unscored: Unscored | null;
@@ -131,8 +131,6 @@ export function scorer(key: KeyContent | null): Scorer {
         most += rule.correct;
       }
       const scored = unscored === null;
-      // an unread variant costs the whole score: it is counted even where the engine is sure that it was left blank
-      const unseen = !scored && unscored !== 'no-key' && !marks.variant_doubtful ? 1 : 0;
       return {
         roll: marks.roll,
         variant: marks.variant,
@@ -142,7 +140,7 @@ export function scorer(key: KeyContent | null): Scorer {
         wrong: scored ? wrong : null,
         blank,
         multiple,
-        doubtful: marks.doubtful + unseen,
+        doubtful: isUnlisted(unscored) ? marks.doubtful_unlisted : marks.doubtful,
         unscored,
       };
     },
@@ -177,6 +175,10 @@ export function listFor(
   if (!Object.hasOwn(key.answers, variant)) return { list: null, unscored: 'variant-unknown' };
   return { list: variant, unscored: null };
 }
+
+/** The key is there, and has no answers for the sheet's variant: it costs the whole score, however sure the engine is. */
+export const isUnlisted = (unscored: string | null): boolean =>
+  unscored === 'variant-unread' || unscored === 'variant-unknown';
 
 function rulesFor(key: KeyContent, variant: string): Rule[] {
   const items = new Map(

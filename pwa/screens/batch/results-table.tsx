@@ -1,16 +1,18 @@
 // The sheets of a batch and what they scored, a page at a time: failed ones first, then doubtful ones.
 import './results-table.css';
 import { useMemo } from 'preact/hooks';
-import type { SheetRow, Unscored } from '../../../shared/protocol/batch.ts';
+import type { Unscored } from '../../../shared/protocol/batch.ts';
 import { pagePath } from '../../route.ts';
 import { count } from '../../ui/format.ts';
 import { type Choice, type Column, List } from '../../ui/list.tsx';
 import { Pill } from '../../ui/parts.tsx';
+import { pendingWords } from '../pending-words.ts';
+import type { ShownSheet } from './rows.ts';
 import { Thumb } from './thumb.tsx';
 import { batchWords } from './words.ts';
 
 /** What failed comes first, then what is doubtful: it is what somebody must look at. */
-const urgency = (row: SheetRow): number => (row.status === 'failed' ? 0 : row.doubtful > 0 ? 1 : 2);
+const urgency = (row: ShownSheet): number => (row.status === 'failed' ? 0 : row.doubtful > 0 ? 1 : 2);
 
 export const ResultsTable = ({
   batch,
@@ -18,7 +20,7 @@ export const ResultsTable = ({
   provisional,
 }: {
   batch: string;
-  rows: SheetRow[] | undefined;
+  rows: ShownSheet[] | undefined;
   provisional: boolean;
 }) => {
   const t = batchWords();
@@ -27,7 +29,7 @@ export const ResultsTable = ({
     [rows],
   );
   const number = (n: number | null): string => (n === null ? '–' : count(n));
-  const columns: Column<SheetRow>[] = [
+  const columns: Column<ShownSheet>[] = [
     {
       head: t.pageCol,
       number: true,
@@ -72,7 +74,7 @@ export const ResultsTable = ({
     { head: t.remarks, class: 'remarks', cell: (row) => <Remarks row={row} /> },
     { head: t.file, from: 'desk', class: 'file-name', cell: (row) => <bdi>{row.name}</bdi> },
   ];
-  const choices: Choice<SheetRow>[] = [
+  const choices: Choice<ShownSheet>[] = [
     { value: 'failed', word: t.itemFailed, take: (row) => row.status === 'failed' },
     { value: 'doubtful', word: t.doubtful, take: (row) => row.doubtful > 0 },
     { value: 'unscored', word: t.unscored, take: (row) => row.status === 'read' && row.unscored !== null },
@@ -131,7 +133,7 @@ const REASONS = {
   void: 'setAsideReason',
 } as const satisfies Record<Unscored, string>;
 
-const Remarks = ({ row }: { row: SheetRow }) => {
+const Remarks = ({ row }: { row: ShownSheet }) => {
   const t = batchWords();
   return (
     <span class="pills">
@@ -143,6 +145,11 @@ const Remarks = ({ row }: { row: SheetRow }) => {
       {row.status === 'waiting' && (
         <Pill tone="wait" icon="clock">
           {t.waiting}
+        </Pill>
+      )}
+      {row.pending && (
+        <Pill tone="wait" icon="clock">
+          {pendingWords().notSent}
         </Pill>
       )}
       {row.unscored && row.status === 'read' && <span class="remark">{t[REASONS[row.unscored]]}</span>}

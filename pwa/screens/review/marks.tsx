@@ -315,6 +315,7 @@ const Why = ({ doubt }: { doubt: Doubt }) => {
         <span class="review-read">{t.readAs({ value: valueWord(read) })}</span>
         {confidence !== null && <span class="quiet-line inline">{t.sure({ share: share(confidence) })}</span>}
       </p>
+      {kind === 'variant' && why === 'doubt' && confidence === null && <p class="hint">{t.unlisted}</p>}
       {asked && (
         <p class="hint">
           {asked.reason ? t.asks({ name: asked.username, reason: asked.reason }) : t.asksBare({ name: asked.username })}

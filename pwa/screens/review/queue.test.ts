@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { Correction } from '../../../shared/protocol/correction.ts';
 import type { SheetLine } from '../../../shared/protocol/sync.ts';
 import { askFor, rulings } from '../../../shared/review.ts';
+import { waitingOn } from '../../../shared/sheet-line.ts';
 import type { DecidedPage } from '../../sync/decisions.ts';
 import { actionOf } from './keys.ts';
 import { alike, baseOf, inOrder, ORDERS, secondReadings, waits } from './queue.ts';
@@ -42,13 +43,16 @@ function page(n: number, notes: string, ...said: Said[]): DecidedPage {
     notes,
   ] as const;
   const rest = [0, null, null, null, null, null, null, null, 0, null, 0, history] as const;
+  const told = [...line, ...rest] as unknown as SheetLine;
+  const ruled = rulings(history);
   return {
     batch: 'b',
     batch_no: 1,
     sheet_id: String(1_000_000 + n),
-    line: [...line, ...rest] as unknown as SheetLine,
+    line: told,
     pending: [],
-    ruled: rulings(history),
+    ruled,
+    waiting: waitingOn(told, ruled, [], null),
   };
 }
 const rea = { user_id: 'rea', role: 'reviewer' } as const;
@@ -68,6 +72,25 @@ test('worst first: what people disagree about, what a supervisor was asked, then
   expect(worst(sue)).toEqual(['4 q1 conflict', '3 q3 asked', '1 q2 doubt', '1 q1 doubt']);
   expect(worst(rea)).toEqual(['4 q1 conflict', '1 q2 doubt', '1 q1 doubt']);
   expect(waits(pages, rea).elsewhere).toBe(1);
+});
+
+test('a variant that the key has no answers for waits, however sure the engine is, until somebody decides it', () => {
+  const unread = (...said: Said[]): DecidedPage => {
+    const blank = page(1, '', ...said);
+    blank.line[10] = null;
+    const keys = {
+      key: { answers: { A: ['A'], B: ['B'] }, marks: { correct: 1, wrong: 0, blank: 0 } },
+      template_id: 't',
+    };
+    return { ...blank, waiting: waitingOn(blank.line, blank.ruled, [], () => keys) };
+  };
+  expect(told(waits([unread()], rea).mine)).toEqual(['1 variant doubt']);
+  expect(waits([unread()], rea).mine[0]).toMatchObject({ kind: 'variant', read: '', confidence: null });
+  // Blank by a person's word as well: nobody has to look again, and the sheet says why it has no score.
+  for (const value of ['A', 'Z', '']) expect(waits([unread({ field: 'variant', value })], rea).mine).toEqual([]);
+  expect(told(waits([unread({ field: 'variant', value: null })], rea).mine)).toEqual(['1 variant doubt']);
+  expect(waits([unread({ field: 'void', value: 'true' })], rea).mine).toEqual([]);
+  expect(alike(waits([unread()], rea).mine)).toEqual([]);
 });
 
 test('by page in the order of the file, by kind like beside like', () => {

@@ -3,7 +3,7 @@
 import type { Me } from '../../../shared/protocol/auth.ts';
 import type { Correction } from '../../../shared/protocol/correction.ts';
 import type { FieldFlag } from '../../../shared/protocol/reading.ts';
-import { questionAbout, type Ruling, type Waiting, waitingFields, weightOf } from '../../../shared/review.ts';
+import { questionAbout, type Ruling, type Waiting, weightOf } from '../../../shared/review.ts';
 import { questionOf, unpackValues } from '../../../shared/scoring/marks.ts';
 import { unpackNotes } from '../../../shared/scoring/notes.ts';
 import { pageOf, revOf } from '../../../shared/sheet-line.ts';
@@ -81,9 +81,9 @@ export interface Waits {
 export function waits(pages: readonly DecidedPage[], me: Who): Waits {
   const found: Waits = { mine: [], elsewhere: 0 };
   for (const page of pages) {
-    if (page.ruled.size === 0 && page.line[13] === '') continue;
+    if (page.waiting.size === 0) continue;
     const notes = unpackNotes(page.line[13]);
-    for (const [field, why] of waitingFields(page.line[3] === 'sheet' ? notes : [], page.ruled)) {
+    for (const [field, why] of page.waiting) {
       if (why === 'asked' && weightOf(me.role) < 2) found.elsewhere++;
       else found.mine.push(doubt(page, field, why, notes));
     }
@@ -150,7 +150,8 @@ export interface Alike {
 export function alike(doubts: readonly Doubt[]): Alike[] {
   const groups = new Map<string, Alike>();
   for (const one of inOrder(doubts, 'page')) {
-    if (one.why !== 'doubt' || one.kind === 'roll') continue;
+    // What the engine was sure of waits for another reason than its looks.
+    if (one.why !== 'doubt' || one.kind === 'roll' || one.confidence === null) continue;
     const name = `${one.kind} ${one.read}`;
     const group = groups.get(name);
     if (group) group.doubts.push(one);

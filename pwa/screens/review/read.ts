@@ -1,28 +1,27 @@
 // What the review screens read of the store: kept batches with people's decisions over them, and what it takes to score.
 import type { Me } from '../../../shared/protocol/auth.ts';
 import type { ResultColumns } from '../../../shared/review.ts';
-import { type KnownTask, viewSheet } from '../../../shared/sheet-line.ts';
+import { viewSheet } from '../../../shared/sheet-line.ts';
 import type { Edit, UserDb, UserStore } from '../../db.ts';
-import { type DecidedBatch, type DecidedPage, readDecided, readTasksKnown } from '../../sync/decisions.ts';
+import {
+  DECIDED_STORES,
+  type DecidedBatch,
+  type DecidedPage,
+  readDecided,
+  readTasksKnown,
+  type TaskOf,
+} from '../../sync/decisions.ts';
 import { readTemplates, type Templates } from './templates.ts';
 
-export const REVIEW_STORES: readonly UserStore[] = [
-  'parts',
-  'feeds',
-  'kept',
-  'outbox',
-  'keys',
-  'tasks',
-  'templates',
-  'batches',
-];
+const READ = [...DECIDED_STORES, 'kept', 'batches'] as const;
+export const REVIEW_STORES: readonly UserStore[] = [...READ, 'templates'];
 
 export interface ReviewData {
   batches: DecidedBatch[];
   /** by sheet id */
   pages: ReadonlyMap<string, DecidedPage>;
   names: ReadonlyMap<string, string>;
-  taskOf: (task_id: string) => KnownTask | undefined;
+  taskOf: TaskOf | null;
   tasks: string[];
   templates: Templates;
   refused: Edit[];
@@ -32,17 +31,20 @@ export interface ReviewData {
 
 /** @param batch null: all that are kept */
 export async function readReview(user: UserDb, me: Me, batch: string | null): Promise<ReviewData> {
-  const kept = new Set((await user.getAll('kept')).map((one) => one.batch));
+  const tx = user.transaction(READ);
+  const kept = new Set((await tx.objectStore('kept').getAll()).map((one) => one.batch));
   const wanted = batch === null ? [...kept] : [batch];
-  const batches = (await Promise.all(wanted.map((id) => readDecided(user, me, id)))).flatMap((one) => one ?? []);
-  const rows = (await user.getAll('batches')).sort((a, b) => b.created_at.localeCompare(a.created_at));
-  const edits = await user.getAll('outbox');
+  const taskOf = await readTasksKnown(tx);
+  const batches = (await Promise.all(wanted.map((id) => readDecided(tx, me, id, taskOf)))).flatMap((one) => one ?? []);
+  const rows = (await tx.objectStore('batches').getAll()).sort((a, b) => b.created_at.localeCompare(a.created_at));
+  const edits = await tx.objectStore('outbox').getAll();
+  const tasks = (await tx.objectStore('tasks').getAllKeys()).sort();
   return {
     batches,
     pages: new Map(batches.flatMap(({ pages }) => pages.map((page) => [page.sheet_id, page] as const))),
     names: new Map(rows.map(({ batch_id, name }) => [batch_id, name])),
-    taskOf: await readTasksKnown(user),
-    tasks: (await user.getAllKeys('tasks')).sort(),
+    taskOf,
+    tasks,
     templates: await readTemplates(user),
     refused: edits.filter(({ change, state }) => change.kind === 'correct' && state.at === 'refused'),
     known: rows
@@ -60,4 +62,4 @@ export async function readReview(user: UserDb, me: Me, batch: string | null): Pr
 
 /** What a page's score comes to under all that was decided, at once. */
 export const scoreOf = (page: DecidedPage, taskOf: ReviewData['taskOf']): ResultColumns | null =>
-  viewSheet(page.line, page.pending, taskOf)?.result ?? null;
+  (taskOf && viewSheet(page.line, page.pending, taskOf)?.result) ?? null;

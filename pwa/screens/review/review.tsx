@@ -3,7 +3,7 @@
 import './review.css';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Me } from '../../../shared/protocol/auth.ts';
-import { residualOf, wrongIn } from '../../../shared/residual.ts';
+import { residualOf, SURE, wrongAtMost } from '../../../shared/residual.ts';
 import { askFor, weightOf } from '../../../shared/review.ts';
 import { correctionsOf, pageOf } from '../../../shared/sheet-line.ts';
 import { useApp, useUser } from '../../app.ts';
@@ -14,7 +14,7 @@ import { decide } from '../../sync/decisions.ts';
 import { keepBatch } from '../../sync/feed.ts';
 import { sendAgain, unsay } from '../../sync/outbox.ts';
 import { Segmented, ShortcutList } from '../../ui/controls.tsx';
-import { points } from '../../ui/format.ts';
+import { points, share } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Banner, Empty, Pill, ScreenTitle } from '../../ui/parts.tsx';
 import { TrueAt } from '../true-at.tsx';
@@ -319,8 +319,9 @@ const where = ({ field, page }: Doubt) => ({ field: fieldWord(field), page: page
 
 const Left = ({ residual, elsewhere }: { residual: ReturnType<typeof residualOf>; elsewhere: number }) => {
   const t = reviewWords();
-  const after = wrongIn(residual.wrong_after, residual.fields);
-  const now = wrongIn(residual.wrong_now, residual.fields);
+  const after = wrongAtMost(residual, 'after');
+  const now = wrongAtMost(residual, 'now');
+  const sure = <span class="quiet-line inline">{t.boundHolds({ share: share(SURE) })}</span>;
   return (
     <p class="review-left" role="status" data-left={residual.left}>
       {residual.left > 0 ? (
@@ -328,11 +329,11 @@ const Left = ({ residual, elsewhere }: { residual: ReturnType<typeof residualOf>
           <b>{t.left(residual.left)}</b>
           {'; '}
           {t.expectAfter(after)}
-          {now > after && ` (${t.asItStands(now)})`}.
+          {now > after && ` (${t.asItStands(now)})`}. {sure}
         </>
       ) : (
         <>
-          <b>{t.noneLeft}</b> {residual.fields > 0 && t.expectNow(after)}
+          <b>{t.noneLeft}</b> {residual.fields > 0 && t.expectNow(after)} {residual.fields > 0 && sure}
         </>
       )}
       {elsewhere > 0 && ` ${t.elsewhere(elsewhere)}.`}

@@ -13,6 +13,7 @@ import { usePicture } from '../../media/use-picture.tsx';
 import { mediaWords } from '../../media/words.ts';
 import { batchPath, go, pagePath } from '../../route.ts';
 import { useLive } from '../../store.ts';
+import { DECIDED_STORES } from '../../sync/decisions.ts';
 import { keepBatch } from '../../sync/feed.ts';
 import { mayReview } from '../../sync/office.ts';
 import { unsay } from '../../sync/outbox.ts';
@@ -39,7 +40,7 @@ export const SheetScreen = ({ batch, page, me }: { batch: string; page: number; 
   useEffect(() => {
     keepBatch(user, batch, false, Date.now()).then(nudge, () => {});
   }, [batch, user, nudge]);
-  const view = useLive(`page ${batch} ${page}`, ['parts', 'feeds', 'outbox', 'keys', 'tasks', 'templates'], () =>
+  const view = useLive(`page ${batch} ${page}`, [...DECIDED_STORES, 'templates'], () =>
     readPageView(user, me, batch, page, mayReview(me.role)),
   );
   const name = useLive(`name ${batch}`, ['batches'], async () => (await user.get('batches', batch))?.name);

@@ -5,15 +5,15 @@ import type { Outcome } from '../../../shared/protocol/batch.ts';
 import type { Correction } from '../../../shared/protocol/correction.ts';
 import type { FieldFlag, SheetReading } from '../../../shared/protocol/reading.ts';
 import type { SheetLine } from '../../../shared/protocol/sync.ts';
-import { type DecidedBy, type Ruling, rulings, type Waiting, waitingFields } from '../../../shared/review.ts';
+import { type DecidedBy, type Ruling, rulings, type Waiting } from '../../../shared/review.ts';
 import { questionOf, unpackValues } from '../../../shared/scoring/marks.ts';
 import { unpackNotes } from '../../../shared/scoring/notes.ts';
 import { type Judged, scorer } from '../../../shared/scoring/score.ts';
-import { correctionsOf, type KnownTask, pageOf, type SheetView, viewSheet } from '../../../shared/sheet-line.ts';
+import { correctionsOf, pageOf, type SheetView, viewSheet } from '../../../shared/sheet-line.ts';
 import { layOut } from '../../../shared/template/geometry.ts';
 import type { Template } from '../../../shared/template/template.ts';
 import type { Edit, UserDb } from '../../db.ts';
-import { type DecidedPage, readDecided, readTasksKnown } from '../../sync/decisions.ts';
+import { DECIDED_STORES, type DecidedPage, readDecided, readTasksKnown, type TaskOf } from '../../sync/decisions.ts';
 import { readTemplates, templateOf } from '../review/templates.ts';
 
 export interface FieldView {
@@ -98,7 +98,6 @@ export function fieldViews({ page, template, judged }: PageView, measured: Sheet
   const notes = new Map(unpackNotes(line[13]).map((note) => [note.label, note]));
   const seen = new Map(measured?.fields.map((field) => [field.label, field]));
   const verdicts = new Map(judged.map((one) => [one.question, one]));
-  const waiting = waitingFields([...notes.values()], ruled);
   return fieldsOn(line, template).map(({ label, type }): FieldView => {
     const question = questionOf(label);
     const read = seen.get(label)?.value ?? textIn(line, label) ?? '';
@@ -113,7 +112,7 @@ export function fieldViews({ page, template, judged }: PageView, measured: Sheet
       final: ruling?.value ?? read,
       by: ruling?.by ?? 'machine',
       ruling,
-      waits: waiting.get(label) ?? null,
+      waits: page.waiting.get(label) ?? null,
       judged: (question === null ? null : verdicts.get(question)) ?? null,
     };
   });
@@ -125,11 +124,7 @@ export const keyed = ({ judged }: Pick<FieldView, 'judged'>): string[] =>
 
 export const OUTCOME_RIGHT: readonly Outcome[] = ['correct', 'partial', 'bonus'];
 
-function judgedBy(
-  sheet: SheetView | null,
-  line: SheetLine,
-  taskOf: (task_id: string) => KnownTask | undefined,
-): readonly Judged[] {
+function judgedBy(sheet: SheetView | null, line: SheetLine, taskOf: TaskOf): readonly Judged[] {
   if (!sheet?.result || sheet.result.unscored !== null) return [];
   const moved = sheet.final.task_id ?? line[5];
   return scorer((moved === null ? undefined : taskOf(moved))?.key ?? null).judge(sheet.final.marks);
@@ -146,18 +141,17 @@ export async function readPageView(
   index: number,
   scores: boolean,
 ): Promise<PageView | 'gone' | null> {
-  const kept = await readDecided(user, me, batch, index);
+  const tx = user.transaction(DECIDED_STORES);
+  const taskOf = scores ? await readTasksKnown(tx) : null;
+  const kept = await readDecided(tx, me, batch, taskOf, index);
   if (!kept) return null;
   const at = kept.pages.findIndex(({ line }) => pageOf(line) === index);
   const page = kept.pages[at];
   if (!page) return 'gone';
   const { line, pending, sheet_id } = page;
-  const taskOf = await readTasksKnown(user);
-  // Keys that have not come yet would make every sheet one without a key.
-  const knows = scores && (await user.get('pulls', 'keys')) !== undefined;
-  const sheet = viewSheet(line, pending, taskOf, knows);
+  const sheet = viewSheet(line, pending, taskOf);
   const result = sheet?.result;
-  const edits = (await user.getAll('outbox')).filter(
+  const edits = (await tx.objectStore('outbox').getAll()).filter(
     ({ change, state }) =>
       change.kind === 'correct' && state.at === 'refused' && change.items.some((item) => item.sheet_id === sheet_id),
   );
@@ -168,7 +162,7 @@ export async function readPageView(
       ? { score: result.score, max_score: result.max_score, unscored: result.unscored, here: true }
       : { score: line[16], max_score: line[17], unscored: line[23], here: false },
     template: templateOf(await readTemplates(user), line[8]),
-    judged: judgedBy(sheet, line, taskOf),
+    judged: taskOf ? judgedBy(sheet, line, taskOf) : [],
     previous: kept.pages[at - 1] ? pageOf(kept.pages[at - 1]!.line) : null,
     next: kept.pages[at + 1] ? pageOf(kept.pages[at + 1]!.line) : null,
     refused: edits,
