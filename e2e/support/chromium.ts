@@ -59,6 +59,8 @@ export async function openBrowser(options: BrowserOptions = {}): Promise<Browser
     hasTouch: options.touch ?? false,
     args: [...FLAGS, ...(options.args ?? [])],
   });
+  // Playwright gives an action 30 s; a machine that draws in software beside other work may take that for a frame.
+  context.setDefaultTimeout(90_000);
   context.on('weberror', (fault) => uncaught.push(fault.error().stack ?? String(fault.error())));
   return {
     context,

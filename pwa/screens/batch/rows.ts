@@ -12,7 +12,9 @@ export interface ShownSheet extends SheetRow {
   pending: boolean;
 }
 
-export const ROW_STORES = [...DECIDED_STORES, 'sheets'] as const;
+const READ = [...DECIDED_STORES, 'sheets'] as const;
+/** When these change the rows may: not when a feed was asked and had nothing new. */
+export const ROW_STORES = ['sheets', 'parts', 'outbox', 'keys', 'tasks'] as const;
 
 /** @param keys whether answer keys come to this device */
 export async function readRows(
@@ -21,7 +23,7 @@ export async function readRows(
   batch: string,
   keys: boolean,
 ): Promise<ShownSheet[]> {
-  const tx = user.transaction(ROW_STORES);
+  const tx = user.transaction(READ);
   const rows = await tx.objectStore('sheets').getAll(eventsOf(batch));
   const taskOf = keys ? await readTasksKnown(tx) : null;
   const pages = (await readDecided(tx, me, batch, taskOf))?.pages ?? [];
