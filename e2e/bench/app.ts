@@ -10,7 +10,7 @@ import { gzipSync } from 'node:zlib';
 import type { Page } from 'playwright-core';
 import yazl from 'yazl';
 import { chooseZip, openApp, openTablet, signIn } from '../browser.ts';
-import { openLine } from '../line.ts';
+import { type Line, openLine } from '../line.ts';
 import type { Browser } from '../support/chromium.ts';
 import { drawExam, packZip } from '../support/exam.ts';
 import { ROOT, temporaryFolder } from '../support/places.ts';
@@ -343,10 +343,11 @@ export async function run(args: readonly string[]): Promise<object> {
   const folder = temporaryFolder();
   const result: Record<string, number> = { shell_kb: round(shellBytes() / KB, 1) };
   let sheaf: Sheaf | undefined;
+  let line: Line | undefined;
   let tablet: Browser | undefined;
   try {
     sheaf = await startSheaf();
-    const line = await openLine(sheaf.url);
+    line = await openLine(sheaf.url);
     tablet = await openTablet(line.url);
     const page = await openApp(tablet.context, line.url);
     await signIn(page, sheaf.admin);
@@ -424,6 +425,7 @@ export async function run(args: readonly string[]): Promise<object> {
     return { ...result, pages };
   } finally {
     await tablet?.close();
+    await line?.close();
     await sheaf?.stop();
     fs.rmSync(folder, { recursive: true, force: true });
   }
