@@ -14,11 +14,9 @@ import { chunksIn } from './line.ts';
 import { eventually } from './support/places.ts';
 
 const MB = 2 ** 20;
-const WAIT = { timeout: 90_000 };
 const suite = appSuite({ seed: 41, sheets: 3 });
 
-const says = (page: Page, name: string, word: string) =>
-  card(page, name).getByText(word, { exact: true }).waitFor(WAIT);
+const says = (page: Page, name: string, word: string) => card(page, name).getByText(word, { exact: true }).waitFor();
 const batchesCalled = async (name: string) =>
   (await suite.client.call(BatchList, 'GET', `/api/batches?search=${encodeURIComponent(name)}`)).items;
 
@@ -85,7 +83,7 @@ test('a folder is chosen: its images become one batch, in the order of their nam
   const chooser = page.waitForEvent('filechooser');
   await page.getByRole('button', { name: 'Choose a folder' }).click();
   await (await chooser).setFiles(scans);
-  await page.locator('.picked-name', { hasText: `${sheets.length}` }).waitFor(WAIT);
+  await page.locator('.picked-name', { hasText: `${sheets.length}` }).waitFor();
   await page.getByLabel('Task id').fill(exam.tasks[0]?.task_id ?? '');
   await page.getByRole('button', { name: 'Queue this batch' }).click();
   await says(page, `page-8.jpg and ${sheets.length - 1} more`, 'Sent');
@@ -159,8 +157,8 @@ test('with the keyboard alone: places, rows, search, the palette, and back', asy
     upload_type: 'zip_with_qr',
   });
   await client.waitForBatch(sent.batch_id, 120_000);
-  await page.getByRole('link', { name: 'by-key.zip' }).waitFor(WAIT);
-  const heading = (name: string) => page.getByRole('heading', { name, exact: true }).waitFor(WAIT);
+  await page.getByRole('link', { name: 'by-key.zip' }).waitFor();
+  const heading = (name: string) => page.getByRole('heading', { name, exact: true }).waitFor();
   const typed = async (...keys: string[]): Promise<void> => {
     for (const key of keys) await page.keyboard.press(key);
   };
@@ -170,7 +168,7 @@ test('with the keyboard alone: places, rows, search, the palette, and back', asy
   await heading('Queue');
   await typed('g', 'k');
   await heading('Answer keys');
-  await page.locator('.row-link').first().waitFor(WAIT);
+  await page.locator('.row-link').first().waitFor();
   await typed('j');
   await eventually('the first row', () => page.evaluate(() => document.activeElement?.matches('.row-link') ?? false));
   await typed('Enter');
@@ -184,14 +182,14 @@ test('with the keyboard alone: places, rows, search, the palette, and back', asy
   expect(await page.getByLabel('Find a batch').inputValue()).toBe('by-key g q');
   await page.keyboard.press('Control+k');
   const palette = page.locator('.palette');
-  await palette.waitFor(WAIT);
+  await palette.waitFor();
   await page.keyboard.type('by-key');
-  await palette.getByRole('option', { name: 'by-key.zip' }).waitFor(WAIT);
+  await palette.getByRole('option', { name: 'by-key.zip' }).waitFor();
   await page.keyboard.press('Enter');
   await heading('by-key.zip');
   await palette.waitFor({ state: 'detached' });
   await page.keyboard.press('Control+k');
-  await palette.waitFor(WAIT);
+  await palette.waitFor();
   await page.keyboard.press('Escape');
   await palette.waitFor({ state: 'detached' });
   await page.locator('main').focus();

@@ -22,7 +22,6 @@ import { type Sheaf, startSheaf } from './support/sheaf.ts';
 
 const CENTRE = 'North centre';
 const PASSWORD = 'a pencil of graphite';
-const PATIENCE = { timeout: 90_000 };
 const AnyObject = v.looseObject({});
 
 interface Device {
@@ -119,11 +118,11 @@ async function open(page: Page, where: string): Promise<void> {
 }
 
 /** One of a few that are all in view. */
-const choose = (page: Page, name: string) => page.getByRole('radio', { name, exact: true }).tap(PATIENCE);
+const choose = (page: Page, name: string) => page.getByRole('radio', { name, exact: true }).tap();
 
 /** `<sheet id> <field> <why>` of what is looked at. */
 const lookedAt = async (page: Page): Promise<string> =>
-  (await page.locator('.review-panel').getAttribute('data-doubt', PATIENCE)) ?? '';
+  (await page.locator('.review-panel').getAttribute('data-doubt')) ?? '';
 
 /** Does something that ends with another field being looked at. */
 async function onward(page: Page, how: () => Promise<unknown>): Promise<string> {
@@ -132,16 +131,15 @@ async function onward(page: Page, how: () => Promise<unknown>): Promise<string> 
   await page.waitForFunction(
     (was) => document.querySelector('.review-panel')?.getAttribute('data-doubt') !== was,
     before,
-    PATIENCE,
   );
   return lookedAt(page);
 }
 /** A finger on what is seen, which must be large enough for one. */
 async function tap(page: Page, selector: string): Promise<void> {
   const target = page.locator(selector);
-  const box = await target.boundingBox(PATIENCE);
+  const box = await target.boundingBox();
   expect(Math.min(box?.width ?? 0, box?.height ?? 0), selector).toBeGreaterThanOrEqual(44);
-  await target.tap(PATIENCE);
+  await target.tap();
 }
 
 const sheetsOf = async (id: string): Promise<SheetRow[]> =>
@@ -214,10 +212,10 @@ test('[S3] two reviewers without a network, one batch, one key that changes: all
   // Kept from the list of batches: neither has opened a sheet of it.
   for (const { page } of [rea, rob]) {
     await open(page, '/review');
-    await page.getByRole('button', { name: 'Keep journey.zip on this device' }).click(PATIENCE);
-    await page.locator(`[data-batch="${batch.journey}"]`).getByText('On this device').waitFor(PATIENCE);
+    await page.getByRole('button', { name: 'Keep journey.zip on this device' }).click();
+    await page.locator(`[data-batch="${batch.journey}"]`).getByText('On this device').waitFor();
     await open(page, `/batches/${batch.journey}`);
-    await page.locator('[data-keeping=whole]').waitFor(PATIENCE);
+    await page.locator('[data-keeping=whole]').waitFor();
   }
   await Promise.all([cut(rea), cut(rob)]);
 
@@ -236,7 +234,7 @@ test('[S3] two reviewers without a network, one batch, one key that changes: all
       90_000,
     );
     // The picture is on the device as well.
-    await page.locator('.review-snippet img').waitFor(PATIENCE);
+    await page.locator('.review-snippet img').waitFor();
   }
   // Rea: the roll number and the variant as read, then three answers.
   const sheet = (await lookedAt(rea.page)).split(' ')[0] ?? '';
@@ -248,7 +246,7 @@ test('[S3] two reviewers without a network, one batch, one key that changes: all
   // What came of it is said at once, without anybody having been asked.
   const scoreAfter = async (value: string): Promise<number> => {
     const said = rea.page.locator('.review-last', { hasText: `Question 1, page 2: ${value}.` });
-    return Number(await said.locator('[data-score]').getAttribute('data-score', PATIENCE));
+    return Number(await said.locator('[data-score]').getAttribute('data-score'));
   };
   const worse = await scoreAfter(wrong);
   await onward(rea.page, () => rea.page.keyboard.press('z'));
@@ -311,7 +309,7 @@ test('[S3] two reviewers without a network, one batch, one key that changes: all
   await open(rea.page, '/review');
   await open(rea.page, `/review/${batch.journey}`);
   await eventually('the conflict first', async () => (await lookedAt(rea.page)) === `${sheet} q1 conflict`, 90_000);
-  await rea.page.getByText('Two people disagree').waitFor(PATIENCE);
+  await rea.page.getByText('Two people disagree').waitFor();
   const said = (n: number) => rea.page.locator(`[data-take="${n}"]`).innerText();
   expect([await said(1), await said(2)].map((words) => words.split('\n')[0])).toEqual([
     `rea says ${right}`,
@@ -401,28 +399,28 @@ const isWhose = (field: string | undefined): boolean => field === 'roll' || fiel
 test('a hundred doubtful marks by the keyboard alone', async () => {
   const [{ page }] = devices as [Device];
   await open(page, '/');
-  await page.getByRole('heading', { name: 'Batches' }).waitFor(PATIENCE);
+  await page.getByRole('heading', { name: 'Batches' }).waitFor();
   await page.keyboard.press('g');
   await page.keyboard.press('r');
-  await page.locator(`[data-batch="${batch.keys}"]`).waitFor(PATIENCE);
+  await page.locator(`[data-batch="${batch.keys}"]`).waitFor();
   for (let i = 0; i < 60; i++) {
     if (await page.evaluate(() => document.activeElement?.textContent === 'keys.zip')) break;
     await page.keyboard.press('Tab');
   }
   await page.keyboard.press('Enter');
   const left = page.locator('.review-left');
-  await page.locator('.review-left[data-left="126"]').waitFor(PATIENCE);
+  await page.locator('.review-left[data-left="126"]').waitFor();
   expect(await left.innerText()).toMatch(/126 left; expect at most \d+ wrong in 10,000 after them/);
   await onward(page, () => page.keyboard.press('s'));
   await onward(page, () => page.keyboard.press('u'));
-  await page.getByText('1 waits for a supervisor').waitFor(PATIENCE);
+  await page.getByText('1 waits for a supervisor').waitFor();
   await onward(page, () => page.keyboard.press('z'));
   for (let i = 0; i < 100; i++) {
     const [, field] = (await lookedAt(page)).split(' ');
     const key = isWhose(field) ? 'Space' : (['Space', 'b', '3', '-', 'd'][i % 5] ?? 'Space');
     await onward(page, () => page.keyboard.press(key));
   }
-  await page.locator('.review-left[data-left="26"]').waitFor(PATIENCE);
+  await page.locator('.review-left[data-left="26"]').waitFor();
   await eventually(
     'a hundred decisions on the server',
     async () => {
@@ -440,25 +438,25 @@ test('a hundred doubtful marks by the keyboard alone', async () => {
 test('a hundred doubtful marks by fingers alone, and a group without a cover gets its task, without a network', async () => {
   const [, rob] = devices as [Device, Device];
   const { page } = rob;
-  await page.locator('nav > a[href="/review"]').tap(PATIENCE);
-  await page.getByRole('button', { name: 'Keep touch.zip on this device' }).tap(PATIENCE);
-  await page.locator(`[data-batch="${batch.touch}"]`).getByText('On this device').waitFor(PATIENCE);
+  await page.locator('nav > a[href="/review"]').tap();
+  await page.getByRole('button', { name: 'Keep touch.zip on this device' }).tap();
+  await page.locator(`[data-batch="${batch.touch}"]`).getByText('On this device').waitFor();
   // Its pictures are on the device too.
   await open(page, `/batches/${batch.touch}`);
-  await page.locator('[data-keeping=whole]').waitFor(PATIENCE);
-  await page.locator('nav > a[href="/review"]').tap(PATIENCE);
-  await page.getByRole('link', { name: 'touch.zip' }).tap(PATIENCE);
-  await page.locator('.review-left[data-left="126"]').waitFor(PATIENCE);
+  await page.locator('[data-keeping=whole]').waitFor();
+  await page.locator('nav > a[href="/review"]').tap();
+  await page.getByRole('link', { name: 'touch.zip' }).tap();
+  await page.locator('.review-left[data-left="126"]').waitFor();
   await cut(rob);
   // Look-alikes first: all but one of those that are shown are right.
   await choose(page, 'Look-alikes');
   const [first] = await page.locator('.alike-one').all();
   const many = await page.locator('.alike-one').count();
-  await first?.locator('img').waitFor(PATIENCE);
-  await first?.tap(PATIENCE);
+  await first?.locator('img').waitFor();
+  await first?.tap();
   await look(page, 'look-alikes');
   await tap(page, '[data-act=all-right]');
-  await page.locator(`.review-left[data-left="${126 - (many - 1)}"]`).waitFor(PATIENCE);
+  await page.locator(`.review-left[data-left="${126 - (many - 1)}"]`).waitFor();
   await choose(page, 'One by one');
   for (let i = many - 1; i < 100; i++) {
     const [, field] = (await lookedAt(page)).split(' ');
@@ -470,17 +468,17 @@ test('a hundred doubtful marks by fingers alone, and a group without a cover get
     await onward(page, () => tap(page, '[data-act=undo]'));
     await onward(page, () => tap(page, '[data-act=accept]'));
   }
-  await page.locator('.review-left[data-left="26"]').waitFor(PATIENCE);
+  await page.locator('.review-left[data-left="26"]').waitFor();
   await look(page, 'one by one');
 
   await choose(page, 'Groups and pages');
   const group = page.locator('[data-group="0"]');
-  await group.getByText('before the first cover').waitFor(PATIENCE);
+  await group.getByText('before the first cover').waitFor();
   await look(page, 'groups that wait');
   const task = sample.tasks[0]?.task_id ?? '';
   await group.getByLabel('Task of these sheets').fill(task);
-  await group.getByRole('button', { name: 'Give this task' }).tap(PATIENCE);
-  await group.getByText('Not sent yet').waitFor(PATIENCE);
+  await group.getByRole('button', { name: 'Give this task' }).tap();
+  await group.getByText('Not sent yet').waitFor();
   await mend(rob);
   await eventually(
     'the group in its place',

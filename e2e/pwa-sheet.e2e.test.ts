@@ -26,8 +26,7 @@ const FORTY = builtIn('sheaf-40')!;
 const CENTRE = 'North centre';
 const PASSWORD = 'a pencil of graphite';
 const AnyObject = v.looseObject({});
-const WAIT = { timeout: 60_000 };
-const eventually = (what: string, ask: () => Promise<boolean>) => soon(what, ask, WAIT.timeout);
+const eventually = (what: string, ask: () => Promise<boolean>) => soon(what, ask, 60_000);
 
 let sheaf: Sheaf;
 let admin: Client;
@@ -158,9 +157,9 @@ test('looked at closely: keys, wheel, buttons and a tap; every shape lies on its
   await page.setViewportSize(DESKTOP);
   await signIn(page, { username: 'rita', password: PASSWORD });
   await open(page, `/batches/${batch}`);
-  await page.locator('.sheet-link').first().waitFor(WAIT);
+  await page.locator('.sheet-link').first().waitFor();
   await open(page, pagePath(FAINT));
-  await page.locator('.overlay').waitFor(WAIT);
+  await page.locator('.overlay').waitFor();
   const fitted = await scale(page);
   const box = page.locator('.zoom-box');
   await box.focus();
@@ -179,22 +178,22 @@ test('looked at closely: keys, wheel, buttons and a tap; every shape lies on its
   // What comes near is shown as it was scanned.
   await page.mouse.wheel(0, -900);
   await page.mouse.wheel(0, -900);
-  await page.locator('.zoom-scan[data-px=scan]').waitFor(WAIT);
+  await page.locator('.zoom-scan[data-px=scan]').waitFor();
   await page.getByRole('button', { name: 'Show all of it' }).click();
   await eventually('all of the page again', async () => Math.abs((await scale(page)) - fitted) < 1e-3);
 
   // A tap on a bubble opens its field; the shape over it is where the bubble is.
   for (const index of [ASKEW, FAINT]) {
     await open(page, pagePath(index));
-    await page.locator(`.zoom-scan[alt="Scan of page ${index + 1}"]`).waitFor(WAIT);
-    await page.locator('.overlay .layer.read').waitFor(WAIT);
+    await page.locator(`.zoom-scan[alt="Scan of page ${index + 1}"]`).waitFor();
+    await page.locator('.overlay .layer.read').waitFor();
     await box.evaluate((element) => element.scrollIntoView({ block: 'end' }));
     const now = await scale(page);
     const at = await page.locator('.zoom-page').boundingBox();
     const bubble = fieldBubbles(FORTY, 'q12')!.bubbles[2]!.bubble;
     const px = (DPI / 25.4) * now;
     await page.mouse.click(at!.x + bubble.x * px, at!.y + bubble.y * px);
-    await page.locator('.field-editor[data-field=q12]').waitFor(WAIT);
+    await page.locator('.field-editor[data-field=q12]').waitFor();
     await page.locator('.field-editor').getByRole('button', { name: 'Close' }).click();
   }
   // One frame for the one doubtful field, and a ring for each mark that was read.
@@ -218,11 +217,11 @@ test('looked at closely: keys, wheel, buttons and a tap; every shape lies on its
   const q7 = page.locator('.field-table tr[data-label=q7]');
   expect(await q7.innerText()).toMatch(/doubtful/);
   await page.keyboard.press('n');
-  await page.getByRole('heading', { name: `Page ${FAINT + 2}`, exact: true }).waitFor(WAIT);
+  await page.getByRole('heading', { name: `Page ${FAINT + 2}`, exact: true }).waitFor();
 
   // Well made by day and night, on a phone, a tablet and a desk, with a field open.
   await page.locator('.field-table tr[data-label=q12]').getByRole('button').click();
-  await page.locator('.field-editor[data-field=q12] .snippet img').waitFor(WAIT);
+  await page.locator('.field-editor[data-field=q12] .snippet img').waitFor();
   const found: string[] = [];
   for (const colorScheme of ['light', 'dark'] as const)
     for (const width of [1440, 820, 360]) {
@@ -244,16 +243,16 @@ test('kept offline: the doubtful field is seen and decided without a network, th
   await signIn(page, { username: 'rita', password: PASSWORD });
   await open(page, `/batches/${batch}`);
   await page.getByRole('switch', { name: 'Keep for review offline' }).check();
-  await page.locator('[data-keeping=whole]').waitFor(WAIT);
+  await page.locator('[data-keeping=whole]').waitFor();
   const before = await detail(FAINT);
 
   line.cut();
   await page.reload();
   await open(page, pagePath(FAINT));
-  await page.locator('.overlay .layer.doubt').waitFor(WAIT);
+  await page.locator('.overlay .layer.doubt').waitFor();
   await page.getByRole('button', { name: 'Show Question 7' }).click();
   const snippet = page.locator('.field-editor .snippet img');
-  await snippet.waitFor(WAIT);
+  await snippet.waitFor();
   const cut = snippetBox(FORTY, 'q7')!;
   await eventually('a snippet of its full size', async () => {
     const width = await snippet.evaluate((image) => (image as HTMLImageElement).naturalWidth);
@@ -279,11 +278,11 @@ test('kept offline: the doubtful field is seen and decided without a network, th
   expect(await entry.innerText()).toMatch(/Question 7[\s\S]*rita[\s\S]*seen under the lamp/);
   // A page of which nothing was kept says so, and the table stands all the same.
   await open(page, pagePath(1));
-  await page.getByText('Not kept on this device.', { exact: false }).first().waitFor(WAIT);
+  await page.getByText('Not kept on this device.', { exact: false }).first().waitFor();
   expect(await page.locator('.field-table tbody tr').count()).toBe(42);
   // The page that failed is one to look at: it was kept as far as there was anything.
   await open(page, pagePath(BROKEN));
-  await page.getByText('It could not be read', { exact: false }).waitFor(WAIT);
+  await page.getByText('It could not be read', { exact: false }).waitFor();
 
   line.mend();
   await eventually('the decision on the server', async () => {
@@ -301,7 +300,7 @@ test('on a shared tablet nobody sees what another has kept, and settings count w
   await signIn(page, { username: 'rita', password: PASSWORD });
   await open(page, `/batches/${batch}`);
   await page.getByRole('switch', { name: 'Keep for review offline' }).check();
-  await page.locator('[data-keeping=whole]').waitFor(WAIT);
+  await page.locator('[data-keeping=whole]').waitFor();
   await open(page, '/settings');
   const kept = page.locator('.pictures-kept');
   await eventually('pictures in the settings', async () => /^[^\d]*[1-9]\d* (KB|MB)/.test(await kept.innerText()));
@@ -334,7 +333,7 @@ test('on a shared tablet nobody sees what another has kept, and settings count w
   expect(await pictures()).toBeGreaterThan(4);
   await page.locator('.sign-out').click();
   await page.getByRole('dialog').getByRole('button', { name: 'Sign out' }).click();
-  await page.getByLabel('User name').waitFor(WAIT);
+  await page.getByLabel('User name').waitFor();
   await eventually('nothing of hers on the device', async () => (await pictures()) === 0);
 
   // The browser's own cache holds none either: an operator who may not see the batch gets no picture of it.
@@ -349,6 +348,6 @@ test('on a shared tablet nobody sees what another has kept, and settings count w
   expect(cached).toBe(401);
   line.cut();
   await open(page, pagePath(FAINT));
-  await page.getByText('This batch is not on this device yet.').waitFor(WAIT);
+  await page.getByText('This batch is not on this device yet.').waitFor();
   expect(await page.locator('img').count()).toBe(0);
 });

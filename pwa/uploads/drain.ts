@@ -3,7 +3,7 @@
 import type { Answer, Api, Refused, Unreachable } from '../api.ts';
 import type { Chunk, QueueDb, ServerSide, Upload, Wait, WaitReason } from '../db.ts';
 import type { Session } from '../session.ts';
-import { createDigester } from './digest.ts';
+import { sha256 } from './digest.ts';
 import { createPace, type Pace } from './pace.ts';
 import { inRanges, sendingOrder } from './plan.ts';
 import {
@@ -356,7 +356,7 @@ async function sendChunk(
         if (!pace.tooBig()) return waitFor('busy', answer.detail, true);
         continue;
       case 'check-bytes': {
-        const ours = stored && (await createDigester()(stored).catch(() => null));
+        const ours = await stored?.arrayBuffer().then(sha256, () => null);
         if (ours !== chunk.sha256) {
           const lost = await lose(queue, upload.id, [chunk.index], 'damaged');
           return { kind: lost ? 'set-aside' : 'look-again' };

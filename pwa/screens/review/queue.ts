@@ -129,7 +129,8 @@ const byPage = (a: Doubt, b: Doubt): number =>
   pageOf(a.page.line) - pageOf(b.page.line) ||
   placeOf(a.field) - placeOf(b.field);
 
-/** Every order is one order, however the doubts come: one that is undone stands where it stood. Worst first: what people disagree about, what was asked, then the least sure. By kind: like beside like. */
+/** Worst first: what people disagree about, what was asked, then the least sure. By kind: like beside like. However the
+ *  doubts come, each order is the same: one that is undone stands where it stood. */
 export function inOrder(doubts: readonly Doubt[], order: Order): Doubt[] {
   const by: Record<Order, (a: Doubt, b: Doubt) => number> = {
     worst: (a, b) => URGENCY[a.why] - URGENCY[b.why] || (a.confidence ?? 0) - (b.confidence ?? 0) || byPage(a, b),
