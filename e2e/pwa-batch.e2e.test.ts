@@ -6,7 +6,7 @@ import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { appSuite } from './app-suite.ts';
-import { card, DESKTOP, openApp, queueZip, signIn, syncSays } from './browser.ts';
+import { card, DESKTOP, goByKeys, openApp, queueZip, signIn, syncSays } from './browser.ts';
 import { packZip } from './support/exam.ts';
 import { eventually } from './support/places.ts';
 
@@ -150,9 +150,7 @@ test('failed: it says why; an admin deletes it, takes that back, and nobody else
   await page.getByRole('dialog').getByRole('combobox').fill('queue');
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'Queue', exact: true }).waitFor();
-  await page.keyboard.press('g');
-  await page.keyboard.press('b');
-  await page.getByRole('heading', { name: 'Batches', exact: true }).waitFor();
+  await goByKeys(page, 'g b', 'Batches');
   await page.getByRole('link', { name: 'no-scans.zip' }).waitFor();
   await page.keyboard.press('j');
   await page.keyboard.press('Enter');

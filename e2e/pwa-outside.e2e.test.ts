@@ -9,7 +9,7 @@ import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { BatchList } from '../shared/protocol/batch.ts';
 import { appSuite } from './app-suite.ts';
-import { card, DESKTOP, openApp, queueZip, signIn, syncSays } from './browser.ts';
+import { card, DESKTOP, goByKeys, openApp, queueZip, signIn, syncSays } from './browser.ts';
 import { chunksIn } from './line.ts';
 import { eventually } from './support/places.ts';
 
@@ -164,22 +164,23 @@ test('with the keyboard alone: places, rows, search, the palette, and back', asy
   };
   // What a key does must not depend on what was clicked before.
   await page.locator('main').focus();
-  await typed('g', 'q');
-  await heading('Queue');
-  await typed('g', 'k');
-  await heading('Answer keys');
+  await goByKeys(page, 'g q', 'Queue');
+  await goByKeys(page, 'g k', 'Answer keys');
   await page.locator('.row-link').first().waitFor();
   await typed('j');
   await eventually('the first row', () => page.evaluate(() => document.activeElement?.matches('.row-link') ?? false));
   await typed('Enter');
   await heading(`key-${exam.tasks[0]?.task_id}`);
-  await typed('g', 'b');
-  await heading('Batches');
+  await goByKeys(page, 'g b', 'Batches');
+  // The field stands above rows, and these are read from the store after the heading is drawn.
+  const find = page.getByLabel('Find a batch');
+  await find.waitFor();
   await typed('/');
+  await eventually('the field', () => find.evaluate((field) => field === document.activeElement));
   await page.keyboard.type('by-key');
   // Letters typed into a field are text, and no shortcut.
   await page.keyboard.type(' g q');
-  expect(await page.getByLabel('Find a batch').inputValue()).toBe('by-key g q');
+  expect(await find.inputValue()).toBe('by-key g q');
   await page.keyboard.press('Control+k');
   const palette = page.locator('.palette');
   await palette.waitFor();

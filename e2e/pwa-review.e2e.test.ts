@@ -12,7 +12,7 @@ import { GroupList, SheetList, type SheetRow } from '../shared/protocol/batch.ts
 import { KeyAnswer, type KeyContent, PublishAnswer, type TaskAnswer } from '../shared/protocol/key.ts';
 import type { SheetLine } from '../shared/protocol/sync.ts';
 import { correctionsOf, pageOf, viewSheet } from '../shared/sheet-line.ts';
-import { DESKTOP, openApp, openTablet, signIn, syncSays, TABLET } from './browser.ts';
+import { DESKTOP, goByKeys, openApp, openTablet, signIn, syncSays, TABLET } from './browser.ts';
 import { type Line, openLine } from './line.ts';
 import { complaints } from './support/axe.ts';
 import type { Browser } from './support/chromium.ts';
@@ -400,8 +400,7 @@ test('a hundred doubtful marks by the keyboard alone', async () => {
   const [{ page }] = devices as [Device];
   await open(page, '/');
   await page.getByRole('heading', { name: 'Batches' }).waitFor();
-  await page.keyboard.press('g');
-  await page.keyboard.press('r');
+  await goByKeys(page, 'g r', 'Review');
   await page.locator(`[data-batch="${batch.keys}"]`).waitFor();
   for (let i = 0; i < 60; i++) {
     if (await page.evaluate(() => document.activeElement?.textContent === 'keys.zip')) break;
