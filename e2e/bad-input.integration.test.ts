@@ -72,7 +72,7 @@ afterAll(async () => {
 /** Sends these entries as one ZIP and resolves when the batch has ended. */
 async function process(entries: readonly ZipEntry[], name = 'scans.zip'): Promise<string> {
   const { batch_id } = await admin.send(await packZip(entries), { name, upload_type: 'zip_with_qr' });
-  await admin.waitForBatch(batch_id, 60_000);
+  await admin.waitForBatch(batch_id, 240_000);
   return batch_id;
 }
 
@@ -398,7 +398,7 @@ describe('a chunk', () => {
       expect(await admin.sendChunk(upload, zip, index)).toMatchObject({ verified: true, duplicate: false });
     }
     const { batch_id } = upload;
-    expect(await admin.waitForBatch(batch_id, 60_000)).toMatchObject({ status: 'completed', total_sheets: 6 });
+    expect(await admin.waitForBatch(batch_id, 240_000)).toMatchObject({ status: 'completed', total_sheets: 6 });
     expect(await differences(admin, batch_id, exam)).toEqual([]);
   });
 
@@ -422,7 +422,7 @@ describe('a chunk', () => {
       });
       await admin.sendChunk(opened, bytes, 0);
       for (let time = 0; time < 2; time++) await expectRefusal(await admin.request('POST', seal), refusal);
-      const batch = await admin.waitForBatch(opened.batch_id, 10_000);
+      const batch = await admin.waitForBatch(opened.batch_id, 240_000);
       expect(batch).toMatchObject({ status: 'failed', error_details: expect.stringMatching(refusal.says) });
       const last: string[] = [];
       for await (const { type } of admin.stream(opened.batch_id)) last.push(type);

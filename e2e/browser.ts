@@ -41,18 +41,14 @@ export async function signIn(page: Page, user: { username: string; password: str
 
 /** Presses two keys in a row, again where a busy machine let more time pass between them than makes them a pair. */
 export const goByKeys = (page: Page, keys: string, heading: string): Promise<boolean> =>
-  eventually(
-    heading,
-    async () => {
-      for (const key of keys.split(' ')) await page.keyboard.press(key);
-      const seen = page.getByRole('heading', { name: heading, exact: true }).waitFor({ timeout: 5_000 });
-      return seen.then(
-        () => true,
-        () => false,
-      );
-    },
-    90_000,
-  );
+  eventually(heading, async () => {
+    for (const key of keys.split(' ')) await page.keyboard.press(key);
+    const seen = page.getByRole('heading', { name: heading, exact: true }).waitFor({ timeout: 5_000 });
+    return seen.then(
+      () => true,
+      () => false,
+    );
+  });
 
 /** The sync sign says one of these words. */
 export const syncSays = (page: Page, words: string | RegExp): Promise<void> =>

@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => tier?.close());
 
-const LONG = { timeout: 400_000 };
+const LONG = { timeout: 900_000 };
 const unharmed = { lost: 0, duplicated: 0, corrupted: 0, stuck: 0, complaints: [] };
 
 test('[U2] [U4] [U5] [U6] [P4] [P5] 15 faults, and every batch is read as if there had been none', LONG, async () => {

@@ -6,7 +6,7 @@ import { drawPlan, type Fault, type Plan, shrink } from './chaos/plan.ts';
 import { readRegressions } from './chaos/regressions.ts';
 import { createDisk } from './chaos/sim-disk.ts';
 
-const LONG = { timeout: 300_000 };
+const LONG = { timeout: 600_000 };
 const unharmed = { lost: 0, duplicated: 0, corrupted: 0, stuck: 0, complaints: [] };
 
 test('[U2] [U3] [U4] [U5] [U6] 40 faults, and every upload arrives whole, once', LONG, async () => {

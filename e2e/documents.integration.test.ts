@@ -65,7 +65,7 @@ test('a ZIP of PDFs: covers and sheets are told apart page by page, and every an
     { name: 'd.pdf', bytes: Buffer.from('%PDF-1.4 and nothing else') },
   ]);
   const batch = await send('zip_with_qr', [{ name: 'packet.zip', bytes: zip }]);
-  const status = await client.waitForBatch(batch, 120_000);
+  const status = await client.waitForBatch(batch, 240_000);
   expect(status).toMatchObject({ status: 'completed_with_errors', failed_sheets: 2 });
   const named = [
     ...first.map((scan, i) => ({ ...scan, name: `a.pdf#${i + 1}` })),
@@ -95,7 +95,7 @@ test('images sent as a PDF and a TIFF of several pages are sheets of the task, e
     ],
     task,
   );
-  expect(await client.waitForBatch(batch, 120_000)).toMatchObject({
+  expect(await client.waitForBatch(batch, 240_000)).toMatchObject({
     status: 'completed',
     total_sheets: 5,
     failed_sheets: 0,

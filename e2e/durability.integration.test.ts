@@ -5,6 +5,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { AuditList } from '../shared/protocol/audit.ts';
 import { MB, OpenUploadAnswer } from '../shared/protocol/upload.ts';
 import { eventually, temporaryFolder } from './support/places.ts';
 import { type Sheaf, startSheaf } from './support/sheaf.ts';
@@ -81,6 +82,11 @@ test('[U5] write, sync, commit, sync, answer: in this order', async () => {
     name: 'traced.zip',
     size: bytes.length,
     chunk_size: 2 * MB,
+  });
+  // What is signed is written as well, a moment later: it would stand among the calls that are looked for.
+  await eventually('all rows of the audit log signed', async () => {
+    const { items, head } = await client.call(AuditList, 'GET', '/api/audit');
+    return head?.seq === items[0]?.seq;
   });
   const trace = await traced(sheaf.pid('api'), async () => {
     expect(await client.sendChunk(upload, bytes, 0)).toMatchObject({ verified: true, duplicate: false });

@@ -12,7 +12,7 @@ import { announceExam, differences, drawExam, type Exam, packZip } from './suppo
 import { eventually } from './support/places.ts';
 import { type Sheaf, startSheaf } from './support/sheaf.ts';
 
-const LONGEST_MS = 60_000;
+const LONGEST_MS = 240_000;
 
 let sheaf: Sheaf;
 let client: Client;

@@ -131,7 +131,7 @@ test('[T1] two batches on one connection, cut again and again, each come whole, 
 test('[T1] an id of other batches is answered by reset, and all follows anew', async () => {
   const upload = await open(client, 'reset.zip');
   await sendAll(upload);
-  await client.waitForBatch(upload.batch_id, 60_000);
+  await client.waitForBatch(upload.batch_id, 240_000);
   const where = `/api/events?batches=${upload.batch_id}`;
   const untilComplete = ({ type }: StreamEvent) => type === 'complete';
   const strange = await listen(client.token, where, { from: '5-7', until: untilComplete });
@@ -152,7 +152,7 @@ test('the list’s changes reach those who may know of the batch, and nobody els
   });
   const foreign = await open(client, 'not-yours.zip');
   await sendAll(foreign);
-  await client.waitForBatch(foreign.batch_id, 60_000);
+  await client.waitForBatch(foreign.batch_id, 240_000);
   const yours = await open(operator, 'yours.zip');
   own = yours.batch_id;
   // That it is there may have been told before we knew what it is called: how it goes on is told after.

@@ -67,7 +67,7 @@ const contentOf = (i: number): KeyContent => ({ ...exam.tasks[i]!.key, template_
 test('a batch whose tasks nobody has made is read to its end, and its sheets wait', async () => {
   const sent = await admin.send(await packZip(exam.scans), { name: 'early.zip', upload_type: 'zip_with_qr' });
   batch_id = sent.batch_id;
-  const batch = await admin.waitForBatch(batch_id, 60_000);
+  const batch = await admin.waitForBatch(batch_id, 240_000);
   expect(batch).toMatchObject({ status: 'completed', failed_sheets: 0, total_sheets: 8 });
   expect((await sheets()).map(({ unscored, score }) => [unscored, score])).toEqual(Array(8).fill(['no-task', null]));
   const { items } = await admin.call(GroupList, 'GET', `/api/batches/${batch_id}/groups`);

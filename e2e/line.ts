@@ -30,6 +30,8 @@ export interface Line {
   /** bytes a second of all request bodies together; null as fast as it goes */
   pace(bytesPerSecond: number | null): void;
   leadTo(url: string): void;
+  /** Who asks for this path waits until the function that is returned is called. */
+  hold(path: string): () => void;
   /** changes what is answered under a path, as a new release of the app would */
   alter(path: string, change: (body: string) => string): void;
   close(): Promise<void>;
@@ -45,6 +47,7 @@ export async function openLine(upstream: string, disturb: Disturb = () => false)
   /** when the line has carried all that was put on it, ms since 1970 */
   let freeAt = 0;
   const heard: Heard[] = [];
+  const holds = new Map<string, Promise<void>>();
   const changes = new Map<string, (body: string) => string>();
   const sockets = new Set<Socket>();
   const asked = new Set<http.ClientRequest>();
@@ -77,6 +80,11 @@ export async function openLine(upstream: string, disturb: Disturb = () => false)
     };
     heard.push(entry);
     if (disturb(req, res)) return;
+    const held = holds.get(entry.path);
+    if (held !== undefined) {
+      void held.then(() => res.writeHead(204).end());
+      return;
+    }
     const request = http.request(
       {
         host: target.hostname,
@@ -140,6 +148,16 @@ export async function openLine(upstream: string, disturb: Disturb = () => false)
     },
     leadTo(url) {
       target = new URL(url);
+    },
+    hold(path) {
+      let release = (): void => {};
+      holds.set(
+        path,
+        new Promise((resolve) => {
+          release = resolve;
+        }),
+      );
+      return () => release();
     },
     alter(path, change) {
       changes.set(path, change);

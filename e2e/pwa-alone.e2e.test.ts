@@ -42,26 +42,21 @@ test('[U2] queued without a network and sent after the browser was quit, with no
   await tablet.context.setOffline(true);
   await syncSays(page, 'Offline since');
   await queueZip(page, zip);
-  await card(page, 'alone.zip').getByText('Safe on this device', { exact: true }).waitFor({ timeout: 30_000 });
+  await card(page, 'alone.zip').getByText('Safe on this device', { exact: true }).waitFor();
   await tablet.close();
 
   line.mend();
   line.heard.length = 0;
   const bare = startBare(profile);
   try {
-    await eventually('the first bytes', () => chunksIn(line.heard).length > 0, 60_000);
-    const batch = await eventually(
-      'the end of the batch',
-      async () =>
-        (await client.call(BatchList, 'GET', '/api/batches')).items.find(({ status }) => status === 'completed'),
-      60_000,
+    await eventually('the first bytes', () => chunksIn(line.heard).length > 0);
+    const batch = await eventually('the end of the batch', async () =>
+      (await client.call(BatchList, 'GET', '/api/batches')).items.find(({ status }) => status === 'completed'),
     );
-    await eventually(
-      'its results on the tablet',
-      () => line.heard.some(({ path, status }) => path.includes(`${batch.batch_id}/sheets`) && status === 200),
-      30_000,
+    await eventually('its results on the tablet', () =>
+      line.heard.some(({ path, status }) => path.includes(`${batch.batch_id}/sheets`) && status === 200),
     );
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await bare.rests();
     expect(line.heard.filter(({ path }) => path === '/' || path.startsWith('/assets'))).toEqual([]);
   } finally {
     await bare.quit();

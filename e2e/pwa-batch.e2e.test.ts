@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
+import { BatchList } from '../shared/protocol/batch.ts';
 import { appSuite } from './app-suite.ts';
 import { card, DESKTOP, goByKeys, openApp, queueZip, signIn, syncSays } from './browser.ts';
 import { packZip } from './support/exam.ts';
@@ -15,8 +16,7 @@ const suite = appSuite({ seed: 21, sheets: 30 });
 
 const entries = () => suite.exam.scans.map(({ name, bytes }) => ({ name, bytes }));
 const status = (page: Page, word: string) => page.locator('.batch-state').getByText(word, { exact: true }).waitFor();
-const connection = (page: Page, word: string) =>
-  page.locator('.connection', { hasText: word }).waitFor({ timeout: 60_000 });
+const connection = (page: Page, word: string) => page.locator('.connection', { hasText: word }).waitFor();
 
 test('a batch is followed from its first byte: connecting, running, paused, lost, and completed; a refresh loses nothing', async () => {
   const page = await openApp(suite.tablet.context, suite.line.url);
@@ -32,12 +32,11 @@ test('a batch is followed from its first byte: connecting, running, paused, lost
     // Taken back by then, when the page asked anew.
     await route.continue().catch(() => {});
   });
-  suite.line.pace(MB / 2);
-  const file = path.join(suite.folder, 'watched.zip');
-  fs.writeFileSync(file, await packZip(entries()));
-  await queueZip(page, file);
+  // What is no scan keeps the line busy until it is let go: the batch is still being sent however slowly all of this goes.
+  suite.line.pace(MB / 4);
+  await queueZip(page, await suite.zipOf('watched.zip', 64 * MB));
   const open = card(page, 'watched.zip').getByRole('link', { name: 'Open batch' });
-  await open.waitFor({ timeout: 30_000 });
+  await open.waitFor();
   await open.click();
   await connection(page, 'Connecting to batch progress');
   letThrough();
@@ -57,12 +56,12 @@ test('a batch is followed from its first byte: connecting, running, paused, lost
   await connection(page, 'Connection lost, reconnecting');
   suite.line.mend();
   suite.line.pace(null);
-  await page.getByText('All 30 sheets were read').waitFor({ timeout: 90_000 });
+  await page.getByText('All 30 sheets were read').waitFor();
   await status(page, 'Completed');
   await page.locator('.connection').waitFor({ state: 'detached' });
   // What it came to is kept when its sheets are here; before that it could not be shown without a network.
-  await page.locator('.results tbody tr').nth(29).waitFor({ timeout: 60_000 });
-  await page.locator('.results-section').getByText('provisional').waitFor({ state: 'detached', timeout: 60_000 });
+  await page.locator('.results tbody tr').nth(29).waitFor();
+  await page.locator('.results-section').getByText('provisional').waitFor({ state: 'detached' });
   // The cover is a page too.
   await page.locator('.feed .badge', { hasText: '31' }).waitFor();
   // The feed tells each page once, however often it was heard of.
@@ -76,21 +75,21 @@ test('a batch is followed from its first byte: connecting, running, paused, lost
   await page.reload();
   await page.getByText('All 30 sheets were read').waitFor();
   await page.locator('.results tbody tr').nth(29).waitFor();
-  expect(await page.locator('.log li').count()).toBeGreaterThan(8);
-  await page.getByText('last true at').waitFor({ timeout: 60_000 });
+  await page.locator('.log li').nth(8).waitFor();
+  await page.getByText('last true at').waitFor();
 });
 
 test('completed with errors: what failed comes first, says why, is tried again, and is filtered and found', async () => {
   const broken = entries().map((entry, i) => (i === 4 ? { ...entry, bytes: Buffer.from('no image') } : entry));
   const sent = await suite.client.send(await packZip(broken), { name: 'one-broken.zip', upload_type: 'zip_with_qr' });
-  await suite.client.waitForBatch(sent.batch_id, 90_000);
+  await suite.client.waitForBatch(sent.batch_id, 180_000);
   const page = await openApp(suite.tablet.context, suite.line.url);
   await signIn(page, suite.sheaf.admin);
   await page.getByRole('link', { name: 'one-broken.zip' }).click();
   await page.getByText('29 of 30 sheets were read; 1 failed').waitFor();
   const first = page.locator('.results tbody tr').first();
   await first.getByText('failed').waitFor();
-  expect(await page.locator('.results tbody tr').nth(1).innerText()).toContain('not a JPEG');
+  await page.locator('.results tbody tr').nth(1).getByText('not a JPEG').waitFor();
   expect(await first.evaluate((row) => getComputedStyle(row.firstElementChild as Element).boxShadow)).toContain(
     'inset',
   );
@@ -104,19 +103,23 @@ test('completed with errors: what failed comes first, says why, is tried again, 
   await page.getByRole('radio', { name: 'Failed 1' }).check();
   await page.getByText('Page 1 of 1 · 1 sheet').waitFor();
   await page.getByRole('radio', { name: 'All 30' }).check();
+  await page.getByText(/· 30 sheets/).waitFor();
   const roll = suite.exam.scans.find(({ truth }) => truth)?.truth?.roll ?? '';
   await page.getByLabel('Find a roll number or file').fill(roll);
   await page.getByText('Page 1 of 1 · 1 sheet').waitFor();
   await page.locator('.sheet-link').first().click();
   const scan = page.locator('.zoom-scan');
-  await scan.waitFor({ timeout: 60_000 });
+  await scan.waitFor();
   await eventually('a scan to look at', () => scan.evaluate((image) => (image as HTMLImageElement).naturalWidth > 500));
   await page.goBack();
-  await page.locator('.results .line').first().waitFor({ timeout: 60_000 });
+  await page.locator('.results .line').first().waitFor();
 
   await page.getByRole('button', { name: 'Retry failed' }).click();
-  await page.locator('.log').getByText('admin').first().waitFor({ timeout: 60_000 });
-  await page.getByRole('button', { name: 'Retry failed' }).waitFor({ timeout: 60_000 });
+  await page.locator('.log').getByText('asked for by admin').first().waitFor();
+  // Offered again, and not still: the server has done with it.
+  await suite.client.waitForBatch(sent.batch_id, 180_000);
+  await status(page, 'Done, with problems');
+  await page.getByRole('button', { name: 'Retry failed' }).waitFor();
 
   const download = page.waitForEvent('download');
   await page.getByRole('button', { name: 'Export' }).click();
@@ -143,7 +146,7 @@ test('failed: it says why; an admin deletes it, takes that back, and nobody else
   await page.getByText('no-scans.zip was deleted.').waitFor();
   await page.getByRole('link', { name: 'no-scans.zip' }).waitFor({ state: 'detached' });
   await page.getByRole('button', { name: 'Undo' }).click();
-  await page.getByRole('link', { name: 'no-scans.zip' }).waitFor({ timeout: 20_000 });
+  await page.getByRole('link', { name: 'no-scans.zip' }).waitFor();
 
   // The keyboard alone: the palette goes there, j walks, Enter opens.
   await page.keyboard.press('Control+k');
@@ -153,6 +156,7 @@ test('failed: it says why; an admin deletes it, takes that back, and nobody else
   await goByKeys(page, 'g b', 'Batches');
   await page.getByRole('link', { name: 'no-scans.zip' }).waitFor();
   await page.keyboard.press('j');
+  await eventually('the first row', () => page.evaluate(() => document.activeElement?.matches('.row-link') ?? false));
   await page.keyboard.press('Enter');
   await page.getByText('About this batch').waitFor();
 });
@@ -160,23 +164,33 @@ test('failed: it says why; an admin deletes it, takes that back, and nobody else
 test('new sheets wait behind a button while somebody reads, and nothing moves under the pointer', async () => {
   const page = await openApp(suite.tablet.context, suite.line.url);
   await signIn(page, suite.sheaf.admin);
-  // Enough of them that it is still being read when somebody has had time to look.
-  const many = Array.from({ length: 20 }, (_, i) =>
-    entries().map(({ name, bytes }) => ({ name: `part-${i}/${name}`, bytes })),
-  ).flat();
+  // The end of a file is sent first and its beginning next: 31 pages, then 124, and then what is no scan. The line is fast
+  // until the server has the one or the other, and slow while somebody looks.
+  const copy = (n: number) => entries().map(({ name, bytes }) => ({ name: `part-${n}/${name}`, bytes }));
+  const filler = [1, 2, 3].map((n) => ({ name: `notes-${n}.bin`, bytes: Buffer.alloc(32 * MB, n) }));
   const file = path.join(suite.folder, 'feed.zip');
-  fs.writeFileSync(file, await packZip(many));
+  fs.writeFileSync(file, await packZip([...[1, 2, 3, 4].flatMap(copy), ...filler, ...copy(5)]));
+  const hasRead = async (more: number): Promise<void> => {
+    suite.line.pace(16 * MB);
+    await eventually('pages read', async () => {
+      const { items } = await suite.client.call(BatchList, 'GET', '/api/batches?search=feed.zip');
+      return (items[0]?.processed_sheets ?? 0) > more;
+    });
+    suite.line.pace(MB / 4);
+  };
   await queueZip(page, file);
   const open = card(page, 'feed.zip').getByRole('link', { name: 'Open batch' });
-  await open.waitFor({ timeout: 30_000 });
+  await open.waitFor();
+  await hasRead(0);
   await open.click();
-  await page.locator('.feed-row').first().waitFor({ timeout: 60_000 });
+  await page.locator('.feed-row').first().waitFor();
   await page.getByRole('switch', { name: 'Scroll with new ones' }).uncheck();
   const before = await page
     .locator('.feed-row')
     .evaluateAll((all) => all.map((row) => (row as HTMLElement).dataset.item));
+  await hasRead(30);
   const fresh = page.locator('.new-items');
-  await fresh.waitFor({ timeout: 60_000 });
+  await fresh.waitFor();
   expect(await fresh.innerText()).toMatch(/\d+ new/);
   const after = await page
     .locator('.feed-row')
@@ -184,5 +198,6 @@ test('new sheets wait behind a button while somebody reads, and nothing moves un
   expect(after).toEqual(before);
   await fresh.click();
   await fresh.waitFor({ state: 'detached' });
-  await page.getByText('All 600 sheets were read').waitFor({ timeout: 60_000 });
+  suite.line.pace(null);
+  await page.getByText('All 150 sheets were read').waitFor();
 });

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/performance/useDomNodeTextContent: what a person sees is asked for, not what the document holds
 // The office in the app, in real Chromium: a key is pasted without a network and published by a second person, a batch
 // that nobody had made a task for gets its scores, a user comes and goes, and everybody can use all of it.
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import * as v from 'valibot';
 import { beforeAll, expect, test } from 'vitest';
 import { type Client, signIn as signInClient } from '../server/cli/client.ts';
@@ -9,7 +9,7 @@ import { KeyAnswer, TaskAnswer } from '../shared/protocol/key.ts';
 import { keyCsv } from '../shared/scoring/paste.ts';
 import { appSuite } from './app-suite.ts';
 import { DESKTOP, openApp, openTablet, signIn, syncSays, TABLET } from './browser.ts';
-import { complaints } from './support/axe.ts';
+import { complaintsAt } from './support/axe.ts';
 import { type Exam, packZip } from './support/exam.ts';
 import { eventually } from './support/places.ts';
 
@@ -36,15 +36,14 @@ async function look(page: Page, screen: string): Promise<void> {
   ] as const) {
     // Colours that are on their way from one theme to the other are nobody's.
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    // As tall as the page: what has been scrolled half under the bar is not smaller for it.
-    await page.setViewportSize(viewport);
-    const height = await page.evaluate(() => document.documentElement.scrollHeight);
-    await page.setViewportSize({ ...viewport, height: Math.max(viewport.height, height) });
-    found.push(...(await complaints(page, `${screen}, ${colorScheme}, ${viewport.width}`)));
+    found.push(...(await complaintsAt(page, `${screen}, ${colorScheme}, ${viewport.width}`, viewport)));
   }
   await page.emulateMedia({ colorScheme: 'light', reducedMotion: null });
   await page.setViewportSize(TABLET);
 }
+
+const holds = (field: Locator, value: string) =>
+  eventually(`a field with ${value}`, async () => (await field.inputValue()) === value);
 
 const place = (page: Page, name: string) =>
   page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name }).click();
@@ -80,13 +79,13 @@ test('a key pasted without a network arrives as a draft, the second supervisor p
   await page.getByText('Line 4 cannot be read').waitFor();
   await page.getByLabel('Sheet').selectOption(suite.exam.template_id);
   await page.getByText('question 2: option F of A–E.').waitFor();
-  expect(await page.getByLabel('Question 4', { exact: true }).inputValue()).toBe('A / C');
+  await holds(page.getByLabel('Question 4', { exact: true }), 'A / C');
   await look(page, 'new key with problems');
   await page.getByLabel('Answers as text').fill(keyCsv(key));
   await page.getByRole('button', { name: 'Read into the grid' }).click();
   await page.getByText('40 questions read.').waitFor();
   const cell = page.getByLabel('Booklet A, question 1', { exact: true });
-  expect(await cell.inputValue()).toBe(key.answers.A?.[0]);
+  await holds(cell, key.answers.A?.[0] ?? '');
   await cell.fill('bonus');
   await page.getByLabel('Booklet A, question 2', { exact: true }).focus();
   await cell.fill(key.answers.A?.[0] ?? '');
@@ -95,22 +94,22 @@ test('a key pasted without a network arrives as a draft, the second supervisor p
   await page.getByText('Kept on this device.').waitFor();
   await look(page, 'key that waits');
   await page.reload();
-  expect(await cell.inputValue()).toBe(key.answers.A?.[0]);
+  await holds(cell, key.answers.A?.[0] ?? '');
   await place(page, 'Answer keys');
   await page.locator('[data-key=spring]').getByText('Not sent yet').waitFor();
 
   suite.line.mend();
   await suite.tablet.context.setOffline(false);
-  await page.locator('[data-key=spring]').getByText('Draft 1').waitFor({ timeout: 30_000 });
+  await page.locator('[data-key=spring]').getByText('Draft 1').waitFor();
   const draft = await sue.call(KeyAnswer, 'GET', '/api/answer-keys/spring');
   expect(draft).toMatchObject({ version: 1, rev: 1, state: 'draft', content: { answers: key.answers } });
   await look(page, 'keys');
 
   // A task for the number that the covers carry: until then its sheets are read, and held.
-  await sue.waitForBatch(sent.batch_id, 60_000);
+  await sue.waitForBatch(sent.batch_id, 180_000);
   await place(page, 'Batches');
   await page.getByRole('link', { name: 'early.zip' }).click();
-  await page.locator('.results').getByText('task not known').nth(5).waitFor({ timeout: 30_000 });
+  await page.locator('.results').getByText('task not known').nth(5).waitFor();
   await place(page, 'Tasks');
   await page.getByText('No tasks yet.').waitFor();
   await page.getByRole('link', { name: 'New task' }).click();
@@ -132,7 +131,7 @@ test('a key pasted without a network arrives as a draft, the second supervisor p
   await page.getByText('You edited this draft last').waitFor();
   await place(page, 'Batches');
   await page.getByRole('link', { name: 'early.zip' }).click();
-  await page.locator('.results').getByText('no key yet').first().waitFor({ timeout: 20_000 });
+  await page.locator('.results').getByText('no key yet').first().waitFor();
   await signOut(page);
 
   await signIn(page, { username: 'sam', password: PASSWORD });
@@ -149,8 +148,13 @@ test('a key pasted without a network arrives as a draft, the second supervisor p
   await look(page, 'published key');
   await place(page, 'Batches');
   await page.getByRole('link', { name: 'early.zip' }).click();
-  await page.locator('.results tbody tr').nth(5).waitFor({ timeout: 20_000 });
-  expect(await page.locator('.results').getByText('no key yet').count()).toBe(0);
+  await page.locator('.results tbody tr').nth(5).waitFor();
+  // The server scores them again beside what it answers, and the tablet is told when it has.
+  await eventually(
+    'scores of all six',
+    async () => (await page.locator('.results').getByText('no key yet').count()) === 0,
+  );
+  expect(await page.locator('.results tbody tr').count()).toBe(6);
 });
 
 test('a task that somebody else changed meanwhile is refused, kept, shown with the difference, and sent when a person says so', async () => {
@@ -168,7 +172,7 @@ test('a task that somebody else changed meanwhile is refused, kept, shown with t
   await signOut(page);
   suite.line.mend();
   await signIn(page, suite.sheaf.admin);
-  await page.getByText('1 needs attention').waitFor({ timeout: 30_000 });
+  await page.getByText('1 needs attention').waitFor();
   await place(page, 'Tasks');
   await page.getByRole('link', { name: '11112222' }).click();
   await page.getByText('Somebody else has changed task 11112222').waitFor();

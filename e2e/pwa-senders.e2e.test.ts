@@ -23,13 +23,10 @@ async function openWith(senders: string): Promise<Page> {
 }
 
 async function arrived(name: string): Promise<void> {
-  const batch = await eventually(
-    `${name} read`,
-    async () =>
-      (await at.client.call(BatchList, 'GET', `/api/batches?search=${name}`)).items.find(
-        ({ status }) => status === 'completed',
-      ),
-    90_000,
+  const batch = await eventually(`${name} read`, async () =>
+    (await at.client.call(BatchList, 'GET', `/api/batches?search=${name}`)).items.find(
+      ({ status }) => status === 'completed',
+    ),
   );
   expect(await differences(at.client, batch.batch_id, at.exam)).toEqual([]);
   expect((await at.client.call(BatchList, 'GET', `/api/batches?search=${name}`)).items).toHaveLength(1);
@@ -52,14 +49,14 @@ test('the page’s worker finishes an upload alone, and keeps the screen on whil
     };
   });
   const page = await openWith('page');
-  at.line.pace(10 * MB);
+  at.line.pace(2 * MB);
   await queueZip(page, await at.zipOf('by-page.zip', 60 * MB));
-  await card(page, 'by-page.zip').getByText('Sending', { exact: true }).waitFor({ timeout: 30_000 });
+  await card(page, 'by-page.zip').getByText('Sending', { exact: true }).waitFor();
   await card(page, 'by-page.zip')
     .getByText(/ at [\d.]+ MB\/s/)
-    .waitFor({ timeout: 30_000 });
+    .waitFor();
   at.line.pace(null);
-  await card(page, 'by-page.zip').getByText('Sent', { exact: true }).waitFor({ timeout: 60_000 });
+  await card(page, 'by-page.zip').getByText('Sent', { exact: true }).waitFor();
   await page.locator('html[data-awake=no]').waitFor({ state: 'attached' });
   expect(senders()).toEqual(['page']);
   await arrived('by-page.zip');
@@ -70,41 +67,43 @@ test('the service worker finishes an upload alone, without Background Sync too',
   const page = await openWith('sw');
   expect(await page.evaluate(() => 'sync' in ServiceWorkerRegistration.prototype)).toBe(false);
   await queueZip(page, await at.zipOf('by-sw.zip', 60 * MB));
-  await card(page, 'by-sw.zip').getByText('Sent', { exact: true }).waitFor({ timeout: 60_000 });
+  await card(page, 'by-sw.zip').getByText('Sent', { exact: true }).waitFor();
   expect(senders()).toEqual(['sw']);
   await arrived('by-sw.zip');
 });
 
 test('Background Fetch finishes an upload alone, its page closed', async () => {
   const page = await openWith('fetch');
-  at.line.pace(12 * MB);
+  at.line.pace(4 * MB);
   await queueZip(page, await at.zipOf('by-fetch.zip', 60 * MB));
-  await eventually('the first request', () => at.line.heard.some(({ by }) => by === 'fetch'), 60_000);
+  await eventually('the first request', () => at.line.heard.some(({ by }) => by === 'fetch'));
   await closeApp(at.tablet.context, at.line.url);
   at.line.pace(null);
   await arrived('by-fetch.zip');
   expect(senders()).toEqual(['fetch']);
   // The service worker has learned of it, and let the bytes go.
   const later = await openApp(at.tablet.context, `${at.line.url}/queue`);
-  await card(later, 'by-fetch.zip').getByText('Sent', { exact: true }).waitFor({ timeout: 30_000 });
+  await card(later, 'by-fetch.zip').getByText('Sent', { exact: true }).waitFor();
 });
 
 test('a tablet whose page cannot be seen any more hands over to the browser, and looks on when it is seen again', async () => {
   const page = await openWith('all');
-  at.line.pace(8 * MB);
+  at.line.pace(4 * MB);
   await queueZip(page, await at.zipOf('hidden.zip', 110 * MB));
-  await eventually('the page to send', () => chunksIn(at.line.heard).some(({ by }) => by === 'page'), 60_000);
+  await eventually('the page to send', () => chunksIn(at.line.heard).some(({ by }) => by === 'page'));
   const show = (state: 'hidden' | 'visible') =>
     page.evaluate((now) => {
       Object.defineProperty(document, 'visibilityState', { get: () => now, configurable: true });
       document.dispatchEvent(new Event('visibilitychange'));
     }, state);
+  // The page has enough left to send until the browser begins.
+  at.line.pace(MB);
   await show('hidden');
-  await eventually('the browser to send', () => at.line.heard.some(({ by }) => by === 'fetch'), 60_000);
+  await eventually('the browser to send', () => at.line.heard.some(({ by }) => by === 'fetch'));
   const handed = at.line.heard.length;
   await show('visible');
   at.line.pace(null);
-  await card(page, 'hidden.zip').getByText('Sent', { exact: true }).waitFor({ timeout: 90_000 });
+  await card(page, 'hidden.zip').getByText('Sent', { exact: true }).waitFor();
   await arrived('hidden.zip');
   const since = chunksIn(at.line.heard.slice(handed));
   expect([...new Set(since.map(({ by }) => by))]).toEqual(since.length > 0 ? ['fetch'] : []);

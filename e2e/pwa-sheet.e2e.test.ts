@@ -15,10 +15,10 @@ import { builtIn } from '../shared/template/built-in.ts';
 import { fieldBubbles, SNIPPET_PX_PER_MM, snippetBox } from '../shared/template/snippet-box.ts';
 import { DESKTOP, openApp, openTablet, signIn } from './browser.ts';
 import { type Line, openLine } from './line.ts';
-import { complaints } from './support/axe.ts';
+import { complaintsAt } from './support/axe.ts';
 import type { Browser } from './support/chromium.ts';
 import { announceExam, drawExam, type Exam, packZip } from './support/exam.ts';
-import { eventually as soon } from './support/places.ts';
+import { eventually } from './support/places.ts';
 import { type Sheaf, startSheaf } from './support/sheaf.ts';
 
 const DPI = 150;
@@ -26,7 +26,6 @@ const FORTY = builtIn('sheaf-40')!;
 const CENTRE = 'North centre';
 const PASSWORD = 'a pencil of graphite';
 const AnyObject = v.looseObject({});
-const eventually = (what: string, ask: () => Promise<boolean>) => soon(what, ask, 60_000);
 
 let sheaf: Sheaf;
 let admin: Client;
@@ -89,7 +88,7 @@ beforeAll(async () => {
   const sara = await signInClient(sheaf.url, 'sara', PASSWORD);
   const sent = await sara.send(await packZip(pages), { name: 'north.zip', upload_type: 'zip_with_qr' });
   batch = sent.batch_id;
-  await admin.waitForBatch(batch, 90_000);
+  await admin.waitForBatch(batch, 180_000);
   const { items } = await admin.call(
     v.object({ items: v.array(v.looseObject({ sheet_id: v.string(), page_index: v.number() })) }),
     'GET',
@@ -128,6 +127,18 @@ const place = (page: Page) =>
     return { x: Math.round(x), y: Math.round(y) };
   });
 
+/** What is around the page may come after it and move it. */
+async function atRest(page: Page): Promise<void> {
+  let before = '';
+  await eventually('a page that lies still', async () => {
+    const now = JSON.stringify([await scale(page), await place(page)]);
+    const still = now === before;
+    before = now;
+    if (!still) await new Promise((resolve) => setTimeout(resolve, 250));
+    return still;
+  });
+}
+
 test('snippets are cut upright from any scan, many in one answer, and refused like everything else', async () => {
   const of = `${ids[FAINT]}.q7.roll.q99,${ids[ASKEW]}.q1,${ids[BROKEN]}.q1,77000001.q1`;
   const { items } = await admin.call(SnippetList, 'GET', `/api/batches/${batch}/snippets?of=${of}`);
@@ -160,6 +171,7 @@ test('looked at closely: keys, wheel, buttons and a tap; every shape lies on its
   await page.locator('.sheet-link').first().waitFor();
   await open(page, pagePath(FAINT));
   await page.locator('.overlay').waitFor();
+  await atRest(page);
   const fitted = await scale(page);
   const box = page.locator('.zoom-box');
   await box.focus();
@@ -188,6 +200,7 @@ test('looked at closely: keys, wheel, buttons and a tap; every shape lies on its
     await page.locator(`.zoom-scan[alt="Scan of page ${index + 1}"]`).waitFor();
     await page.locator('.overlay .layer.read').waitFor();
     await box.evaluate((element) => element.scrollIntoView({ block: 'end' }));
+    await atRest(page);
     const now = await scale(page);
     const at = await page.locator('.zoom-page').boundingBox();
     const bubble = fieldBubbles(FORTY, 'q12')!.bubbles[2]!.bubble;
@@ -205,17 +218,20 @@ test('looked at closely: keys, wheel, buttons and a tap; every shape lies on its
       (label === 'roll' ? [...value].filter((c) => /\d/.test(c)).length : value.split('|').filter(Boolean).length),
     0,
   );
-  expect(await page.locator('.layer.read').getAttribute('data-shapes')).toBe(String(marks));
-  expect(await page.locator('.layer.doubt').getAttribute('data-shapes')).toBe('1');
+  await page.locator(`.layer.read[data-shapes="${marks}"]`).waitFor({ state: 'attached' });
+  await page.locator('.layer.doubt[data-shapes="1"]').waitFor({ state: 'attached' });
   await page.getByLabel('Key', { exact: true }).check();
   await page.locator('.layer.key').waitFor({ state: 'attached' });
   expect(Number(await page.locator('.layer.key').getAttribute('data-shapes'))).toBeGreaterThanOrEqual(40);
 
   // The same in words.
   const rows = page.locator('.field-table tbody tr');
-  expect(await rows.count()).toBe(42);
+  await eventually('all fields in words', async () => (await rows.count()) === 42);
   const q7 = page.locator('.field-table tr[data-label=q7]');
-  expect(await q7.innerText()).toMatch(/doubtful/);
+  await q7
+    .getByText(/doubtful/)
+    .first()
+    .waitFor();
   await page.keyboard.press('n');
   await page.getByRole('heading', { name: `Page ${FAINT + 2}`, exact: true }).waitFor();
 
@@ -226,12 +242,8 @@ test('looked at closely: keys, wheel, buttons and a tap; every shape lies on its
   for (const colorScheme of ['light', 'dark'] as const)
     for (const width of [1440, 820, 360]) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      // As tall as the page and from its top: what has been scrolled half under the bar is not smaller for it.
-      await page.setViewportSize({ width, height: 900 });
-      const height = await page.evaluate(() => document.documentElement.scrollHeight);
-      await page.setViewportSize({ width, height: Math.max(900, height) });
       await page.evaluate(() => scrollTo(0, 0));
-      found.push(...(await complaints(page, `${colorScheme}, ${width}`)));
+      found.push(...(await complaintsAt(page, `${colorScheme}, ${width}`, { width, height: 900 })));
       const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       if (wider > 0) found.push(`${colorScheme}, ${width}: ${wider} px wider than the screen`);
     }
@@ -259,7 +271,8 @@ test('kept offline: the doubtful field is seen and decided without a network, th
     return width === Math.round(cut.width * SNIPPET_PX_PER_MM);
   });
   const shown = page.locator('.score-fact dd');
-  expect(await shown.getAttribute('data-score')).toBe(String(before.score));
+  const score = () => shown.getAttribute('data-score');
+  await eventually('the score as it was', async () => (await score()) === String(before.score));
   // Of what was read and the right answer one at least is not this one: the score cannot stay as it is.
   const seventh = before.answers.find(({ question }) => question === 7);
   expect(seventh?.accepted).toMatch(/^[A-E]$/);
@@ -268,18 +281,19 @@ test('kept offline: the doubtful field is seen and decided without a network, th
   await page.getByRole('radio', { name: wanted, exact: true }).check({ force: true });
   await page.getByLabel('Why (may be left empty)').fill('seen under the lamp');
   await page.getByRole('button', { name: 'Save the decision' }).click();
-  await eventually(
-    'a score that follows',
-    async () => (await shown.getAttribute('data-score')) !== String(before.score),
-  );
-  const here = await shown.getAttribute('data-score');
+  const here = await eventually('a score that follows', async () => {
+    const now = await score();
+    return now !== String(before.score) && now;
+  });
   const entry = page.locator('.history-list li').first();
   await entry.getByText('not sent yet').waitFor();
-  expect(await entry.innerText()).toMatch(/Question 7[\s\S]*rita[\s\S]*seen under the lamp/);
+  await eventually('what was decided, by whom and why', async () =>
+    /Question 7[\s\S]*rita[\s\S]*seen under the lamp/.test(await entry.innerText()),
+  );
   // A page of which nothing was kept says so, and the table stands all the same.
   await open(page, pagePath(1));
   await page.getByText('Not kept on this device.', { exact: false }).first().waitFor();
-  expect(await page.locator('.field-table tbody tr').count()).toBe(42);
+  await page.locator('.field-table tbody tr').nth(41).waitFor();
   // The page that failed is one to look at: it was kept as far as there was anything.
   await open(page, pagePath(BROKEN));
   await page.getByText('It could not be read', { exact: false }).waitFor();
@@ -330,7 +344,7 @@ test('on a shared tablet nobody sees what another has kept, and settings count w
       }
       return counts.reduce((sum, n) => sum + n, 0);
     });
-  expect(await pictures()).toBeGreaterThan(4);
+  await eventually('her pictures', async () => (await pictures()) > 4);
   await page.locator('.sign-out').click();
   await page.getByRole('dialog').getByRole('button', { name: 'Sign out' }).click();
   await page.getByLabel('User name').waitFor();

@@ -70,7 +70,8 @@ describe('the client of the page', () => {
   });
 
   test('[U4][U5][U6] it is killed, then the server is killed, and the file arrives whole and is read', async () => {
-    line.pace(MB);
+    // Slow enough that it is killed under way, however long it takes to ask how far it is.
+    line.pace(MB / 4);
     const first = send();
     await eventually('some chunks', async () => {
       const items = (await client.call(BatchList, 'GET', '/api/batches')).items;
@@ -90,7 +91,7 @@ describe('the client of the page', () => {
     expect({ code, complaint }).toEqual({ code: 0, complaint: '' });
     expect(out, 'it went on with the same upload').toBe(before.batch_id);
 
-    const batch = await client.waitForBatch(out, 90_000);
+    const batch = await client.waitForBatch(out, 240_000);
     expect(batch).toMatchObject({ status: 'completed', total_sheets: 38 });
     expect(await differences(client, out, exam)).toEqual([]);
     const blob = fs.readdirSync(path.join(sheaf.dataDir, 'blobs'));

@@ -33,7 +33,7 @@ beforeAll(async () => {
     .map((scan) => (scan === third ? { ...scan, bytes: scan.bytes.subarray(0, 2000) } : scan));
   const sent = await client.send(await packZip(entries), { name: 'held.zip', upload_type: 'zip_with_qr' });
   batch_id = sent.batch_id;
-  await client.waitForBatch(batch_id, 60_000);
+  await client.waitForBatch(batch_id, 240_000);
 });
 afterAll(async () => {
   await sheaf?.stop();
@@ -85,7 +85,7 @@ test('a person gives each its task: its sheets score, and no other result is wri
 test('what a person said outlives that the pages are read again', async () => {
   const before = told(await groups());
   await client.request('POST', `/api/batches/${batch_id}/reprocess`, { what: 'failed' });
-  await client.waitForBatch(batch_id, 60_000);
+  await client.waitForBatch(batch_id, 240_000);
   expect(told(await groups())).toEqual(before);
 });
 

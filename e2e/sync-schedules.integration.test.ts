@@ -9,7 +9,7 @@ import { FOUND } from './support/sync-seeds.ts';
 const asked = schedulesAsked(25);
 
 test(`[S1] [S2] [S3] [S4] ${asked.runs} schedules on MariaDB: no decision lost, none applied twice, every device like the server at rest`, {
-  timeout: 120_000 + asked.runs * 5000,
+  timeout: 600_000 + asked.runs * 5000,
 }, async () => {
   const given = process.env.TEST_MARIADB_URL;
   const server = given ? { url: given, stop: async () => {} } : await startMariaDb();

@@ -13,7 +13,7 @@ import { FOUND } from './support/sync-seeds.ts';
 const asked = schedulesAsked(150);
 
 test(`[S1] [S2] [S3] [S4] ${asked.runs} schedules on SQLite: no decision lost, none applied twice, every device like the server at rest`, {
-  timeout: 120_000 + asked.runs * 2000,
+  timeout: 600_000 + asked.runs * 2000,
 }, async () => {
   // In memory where there is such a folder: what is tested is not the disk.
   const folder = await mkdtemp(path.join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'sheaf-schedules-'));

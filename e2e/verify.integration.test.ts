@@ -87,7 +87,7 @@ describe.each(['SQLite', 'MariaDB'] as const)('verify on %s', (kind) => {
     const exam = await drawExam({ seed: 11, covers: 1, sheets: SHEETS, questions: QUESTIONS, dpi: 150 });
     await announceExam(admin, exam);
     const { batch_id } = await admin.send(await packZip(exam.scans), { name: 'scans.zip', upload_type: 'zip_with_qr' });
-    expect((await admin.waitForBatch(batch_id, 120_000)).status).toBe('completed');
+    expect((await admin.waitForBatch(batch_id, 240_000)).status).toBe('completed');
     await admin.text(`/api/batches/${batch_id}/export?format=wide`);
     await admin.call(UserRow, 'POST', '/api/users', {
       username: 'rita',

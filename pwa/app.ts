@@ -69,14 +69,16 @@ function nameOf(files: readonly File[]): string {
   return files.length < 2 ? first : `${first.slice(0, 220)} and ${files.length - 1} more`;
 }
 
-/** `wake`: there is something new to send. */
-export function createCommands(queue: QueueDb, wake: () => void): Commands {
+/** `expect`: something to send will come. `wake`: it is there. */
+export function createCommands(queue: QueueDb, { expect, wake }: { expect(): void; wake(): void }): Commands {
   const copying = new Set<string>();
 
   /** The file's bytes travel to a worker by reference, and from there into the queue. */
   async function copy(id: string, files: File[]): Promise<Staged> {
     const worker = createIdleWorker();
     copying.add(id);
+    // Whoever closes the app as soon as they read that all is safe has a browser that knows of it already.
+    expect();
     try {
       return await worker.ask<Staged>(async (stager) => stager.stage(id, files));
     } finally {

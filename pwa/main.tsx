@@ -226,7 +226,7 @@ async function start(): Promise<void> {
     queue,
     session,
     nudge: live.nudge,
-    commands: createCommands(queue, sending.wake),
+    commands: createCommands(queue, sending),
     office: createOffice({ api, session }),
     batches: createBatchActions({ api, session, nudge: live.nudge }),
     pictures: createPictures({ api, session, now: Date.now }),

@@ -85,6 +85,8 @@ const HIDDEN_MS = 10_000;
 export interface Sending {
   /** A person, the network or a session has changed something: what waits is tried again now. */
   wake(): void;
+  /** A file is being copied: the service worker stands behind this page before all of it is here. */
+  expect(): void;
   /** Has the service worker run once the browser finds a network, with or without a page. */
   standBehind(): Promise<void>;
 }
@@ -293,7 +295,10 @@ export function startSending({ queue, api, session }: SendingDeps): Sending {
     if (running || mine.length > 0) registered.active?.postMessage({ type: 'drain' });
   });
   keepAwake(queue);
-  return { wake, standBehind };
+  const expect = errand(async () => {
+    if ((await sendersOn(queue)).has('sw')) await standBehind();
+  });
+  return { wake, expect, standBehind };
 }
 
 /** A screen that goes dark takes the page with it: kept on while this device's pages send, and can be seen. */

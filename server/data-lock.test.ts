@@ -43,7 +43,7 @@ test('notes that cannot be written end nobody, and are written when they can be'
   const notes = (): unknown => JSON.parse(fs.readFileSync(path.join(folder, 'processes.json'), 'utf8')).children;
   expect(notes()).toEqual({});
   fs.rmdirSync(inTheWay);
-  await vi.waitFor(() => expect(notes()).toMatchObject({ api: { pid: process.pid } }), 20_000);
+  await vi.waitFor(() => expect(notes()).toMatchObject({ api: { pid: process.pid } }), 120_000);
   lock.release();
 });
 

@@ -153,7 +153,9 @@ test.each(['worker 1', 'api', 'redis'])('a killed %s is started again, and says 
   await eventually(name, () => sheaf.pids.has(name));
   const former = await sheaf.kill(name);
   await sheaf.restarted(name, former);
-  const said = lines(sheaf.output()).filter((line) => line.startsWith(`${name} ended`));
+  const ends = () => lines(sheaf.output()).filter((line) => line.startsWith(`${name} ended`));
+  await eventually('the line', () => ends().length > 0);
+  const said = ends();
   expect(said).toHaveLength(1);
   expect(said[0]).toContain('signal SIGKILL');
   // At the address where it was, although that port was any free one.

@@ -54,13 +54,15 @@ export async function openBrowser(options: BrowserOptions = {}): Promise<Browser
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: findChromium(),
     headless: true,
+    timeout: 120_000,
     chromiumSandbox: false,
     viewport: options.viewport ?? { width: 1280, height: 800 },
     hasTouch: options.touch ?? false,
     args: [...FLAGS, ...(options.args ?? [])],
   });
-  // Playwright gives an action 30 s; a machine that draws in software beside other work may take that for a frame.
-  context.setDefaultTimeout(90_000);
+  // Playwright gives an action 30 s, and a start too; a machine that draws in software beside other work may take that
+  // for a frame.
+  context.setDefaultTimeout(120_000);
   context.on('weberror', (fault) => uncaught.push(fault.error().stack ?? String(fault.error())));
   return {
     context,

@@ -35,7 +35,7 @@ export function freePort(): Promise<number> {
 export async function eventually<T>(
   what: string,
   ask: () => T | Promise<T>,
-  timeoutMs = 60_000,
+  timeoutMs = 120_000,
 ): Promise<NonNullable<Exclude<T, false>>> {
   const until = Date.now() + timeoutMs;
   for (;;) {

@@ -30,7 +30,7 @@ type Item = Correct['items'][number];
 
 /** Registers the suite. `open` opens an empty database, another one for each number. */
 export function syncContract(name: string, open: (number: number) => Promise<Database>): void {
-  describe(`${name}: feed, push and corrections`, { timeout: 60_000 }, () => {
+  describe(`${name}: feed, push and corrections`, { timeout: 180_000 }, () => {
     let folder: string;
     let db: Database;
     let exam: StoredExam;

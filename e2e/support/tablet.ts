@@ -8,6 +8,7 @@ import type { Step } from '../../pwa/db.ts';
 import { fillSignIn, openApp, openTablet, queueZip, signIn } from '../browser.ts';
 import { type Browser, FLAGS, findChromium } from './chromium.ts';
 import { eventually, isAlive } from './places.ts';
+import { cpuSecondsOf } from './processes.ts';
 
 export interface Queued {
   /** the `client_upload_id` */
@@ -58,6 +59,22 @@ function processesOn(profile: string): number[] {
     });
 }
 
+/** Processes of a group. */
+function processesOf(group: number | undefined): number[] {
+  return fs
+    .readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+        return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]) === group;
+      } catch {
+        return false;
+      }
+    });
+}
+
 /** The lock of a browser that was killed is left behind. */
 export function unlock(profile: string): void {
   for (const name of ['SingletonLock', 'SingletonSocket', 'SingletonCookie'])
@@ -65,6 +82,8 @@ export function unlock(profile: string): void {
 }
 
 export interface Bare {
+  /** Resolves when it has had nothing to do for two seconds: what it was told is stored by then. */
+  rests(): Promise<void>;
   quit(): Promise<void>;
 }
 
@@ -77,6 +96,17 @@ export function startBare(profile: string): Bare {
   });
   const ended = new Promise((resolve) => browser.once('exit', resolve));
   return {
+    async rests() {
+      const used = async (): Promise<number> => {
+        const all = await Promise.all(processesOf(browser.pid).map((pid) => cpuSecondsOf(pid).catch(() => 0)));
+        return all.reduce((sum, seconds) => sum + seconds, 0);
+      };
+      await eventually('a browser that rests', async () => {
+        const before = await used();
+        await new Promise((resolve) => setTimeout(resolve, 2_000));
+        return (await used()) - before < 0.2;
+      });
+    },
     async quit() {
       // The whole group: the browser's helpers are its children.
       if (browser.pid !== undefined && browser.exitCode === null) process.kill(-browser.pid, 'SIGTERM');
@@ -149,13 +179,10 @@ export function createTablet(url: string, profile: string): Tablet {
       const before = new Set((await readQueue(tab)).map(({ id }) => id));
       await queueZip(tab, file);
       const name = path.basename(file);
-      const { id } = await eventually(
-        `${name} durable on the tablet`,
-        async () =>
-          (await readQueue(tab)).find(
-            (upload) => !before.has(upload.id) && upload.name === name && upload.at !== 'staging',
-          ),
-        120_000,
+      const { id } = await eventually(`${name} durable on the tablet`, async () =>
+        (await readQueue(tab)).find(
+          (upload) => !before.has(upload.id) && upload.name === name && upload.at !== 'staging',
+        ),
       );
       return id;
     },

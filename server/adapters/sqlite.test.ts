@@ -59,7 +59,7 @@ describe('several processes and one file', () => {
     await db.close();
     expect(events.map(({ seq }) => seq)).toEqual(Array.from({ length: 120 }, (_, i) => i + 1));
     expect(new Set(events.map(({ data }) => data)).size).toBe(3);
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('reading connections', () => {

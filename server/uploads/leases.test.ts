@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { eventually } from '../../e2e/support/places.ts';
 import type { Database, UploadsTable } from '../adapters/database.ts';
 import { openSqlite } from '../adapters/sqlite.ts';
 import type { User } from '../auth/sessions.ts';
@@ -149,7 +150,7 @@ describe('one process', () => {
     const old = await take(a, 1, () => evicted++);
     const began = Date.now();
     const taking = take(a, 2);
-    await vi.waitFor(() => expect(evicted).toBe(1));
+    await eventually('the eviction', () => evicted === 1);
     expect(old.valid()).toBe(false);
     let begun = false;
     taking.then(
@@ -176,7 +177,7 @@ describe('one process', () => {
     expect(evicted).toBe(0);
     await pass(6000);
     const taking = take(a, 1);
-    await vi.waitFor(() => expect(evicted).toBe(1));
+    await eventually('the eviction', () => evicted === 1);
     await first.release();
     expect((await taking).valid()).toBe(true);
   });
@@ -204,7 +205,7 @@ test('[U4] a verified chunk is nobody’s to write', async () => {
   expect(await row()).toMatchObject({ state: 'verified', epoch: 1, lease_id: null });
 });
 
-test('[U6] whoever comes, goes, is killed or waits: never may two write', { timeout: 60_000 }, async () => {
+test('[U6] whoever comes, goes, is killed or waits: never may two write', { timeout: 180_000 }, async () => {
   const command = fc.oneof(
     fc.record({ kind: fc.constant('take' as const), by: fc.nat(2), newer: fc.boolean() }),
     fc.record({ kind: fc.constant('release' as const), which: fc.nat(9) }),

@@ -25,6 +25,8 @@ export const ItemFeed = ({
 }) => {
   const t = batchWords();
   const box = useRef<HTMLDivElement>(null);
+  /** where the list stood when it last told that it scrolled, px */
+  const was = useRef(0);
   const [follows, setFollows] = useState(true);
   /** how many were there when somebody scrolled back */
   const [seen, setSeen] = useState(0);
@@ -63,7 +65,10 @@ export const ItemFeed = ({
             open={open}
             box={box}
             onScroll={() => {
-              if (scrolls && !atEnd()) follow(false);
+              const top = box.current?.scrollTop ?? 0;
+              // Only a person scrolls back: rows that came meanwhile take the end away as well, and are no reason to stop.
+              if (scrolls && top < was.current && !atEnd()) follow(false);
+              was.current = top;
             }}
             row={(index) => {
               const row = rows[index];

@@ -1,5 +1,5 @@
 // One doubtful field at a time: its snippet, where it lies, what stands around it, and the decision, by key or by finger.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { decided } from '../../../shared/review.ts';
 import { questionOf, unpackValues } from '../../../shared/scoring/marks.ts';
 import { pageOf } from '../../../shared/sheet-line.ts';
@@ -68,7 +68,9 @@ export const MarkPanel = ({
   const name = t.ofPage({ field: fieldWord(doubt.field), page: pageOf(doubt.page.line) + 1 });
   const template = templateOf(templates, doubt.page.line[8]);
 
-  useEffect(() => {
+  // Before the next field is painted: whoever is quick presses a key as soon as they see it, and that key must meet the
+  // options of this field, and no note that was meant for the last one.
+  useLayoutEffect(() => {
     setNote('');
     setMarks([]);
     setAdding(false);
@@ -113,7 +115,7 @@ export const MarkPanel = ({
   };
   const acting = useRef(act);
   acting.current = act;
-  useEffect(() => {
+  useLayoutEffect(() => {
     const listen = (event: KeyboardEvent): void => {
       const { target } = event;
       if (document.querySelector('dialog[open], [popover]:popover-open')) return;

@@ -1,7 +1,7 @@
 // One page of a batch: its scan to be looked at closely with what was read drawn over it, the same as a table, its history, and
 // decisions made from there. Reads what is kept on this device; says that somebody wants the batch, so that it is kept.
 import './sheet.css';
-import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Homography } from '../../../shared/omr/warp.ts';
 import type { Me } from '../../../shared/protocol/auth.ts';
 import type { SheetReading } from '../../../shared/protocol/reading.ts';
@@ -45,7 +45,7 @@ export const SheetScreen = ({ batch, page, me }: { batch: string; page: number; 
   );
   const name = useLive(`name ${batch}`, ['batches'], async () => (await user.get('batches', batch))?.name);
   const shown = view === undefined || view === null || view === 'gone' ? null : view;
-  useEffect(() => {
+  useLayoutEffect(() => {
     const press = (event: KeyboardEvent): void => {
       if (
         event.ctrlKey ||

@@ -50,8 +50,9 @@ export const ZoomBox = ({
     watch.observe(element);
     return () => watch.disconnect();
   }, []);
-  useEffect(() => setChosen(null), [size.width, size.height]);
-  useEffect(() => {
+  // Before it is painted: a step that somebody takes on what they see must not be taken back a moment later.
+  useLayoutEffect(() => setChosen(null), [size.width, size.height]);
+  useLayoutEffect(() => {
     if (focus && box) setChosen(focused(focus.part, size, box));
   }, [focus?.at, box !== null]);
   const scale = view?.scale ?? 0;
