@@ -108,7 +108,8 @@ function packagesAreCurrent() {
 
 /** Packages with compiled parts, tried in a process of their own: a broken one may take the process down. */
 function nativePartsLoad() {
-  const probe = "import B from 'better-sqlite3'; new B(':memory:').close(); await import('sharp');";
+  const probe =
+    "import B from 'better-sqlite3'; new B(':memory:').close(); await import('sharp'); await import('@julusian/jpeg-turbo');";
   const run = spawnSync(process.execPath, ['--input-type=module', '-e', probe], { cwd: ROOT, encoding: 'utf8' });
   if (run.status !== 0) fs.appendFileSync(LOG, `${run.stderr}\n`);
   return run.status === 0;

@@ -3,6 +3,7 @@
 // Judge them with `bench -- accuracy` on other seeds.
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { SURE_REST } from '../../shared/omr/decide.ts';
 import { askedBy, seeWorn, WORN_OPTIONS } from './worn.ts';
 import type { SeenPage } from './worn-pages.ts';
 
@@ -83,7 +84,10 @@ const tallyOf = ({ flags, fields, groups }: SeenPage): PageTally => {
   const seen = groups.filter((group) => group.seen);
   const unseen = groups.filter((group) => !group.seen);
   return {
-    alone: countsOf(seen.map(({ top, topMarked }) => ({ level: top, marked: topMarked }))),
+    // beside one that is nearly as dark the mistake is told by the chance of that one
+    alone: countsOf(
+      seen.filter(({ second }) => second < SURE_REST).map(({ top, topMarked }) => ({ level: top, marked: topMarked })),
+    ),
     beside: countsOf(
       seen.filter(({ top }) => top >= 0.6).map(({ second, secondMarked }) => ({ level: second, marked: secondMarked })),
     ),

@@ -7,7 +7,7 @@ import { type BlobEntry, readEntry } from './zip-blob.ts';
 
 const THUMB_PX = 120;
 
-/** Green, as the server takes it: close to luminance, and red ink stays dark. Colour profiles are left alone there too. */
+/** Its brightness, as the server takes it (ITU-R BT.601). Colour profiles are left alone there too. */
 async function decode(file: Blob): Promise<{ bitmap: ImageBitmap; gray: GrayImage }> {
   const bitmap = await createImageBitmap(file, { colorSpaceConversion: 'none', imageOrientation: 'from-image' });
   const { width, height } = bitmap;
@@ -20,7 +20,9 @@ async function decode(file: Blob): Promise<{ bitmap: ImageBitmap; gray: GrayImag
   context.drawImage(bitmap, 0, 0);
   const { data: rgba } = context.getImageData(0, 0, width, height);
   const data = new Uint8Array(width * height);
-  for (let i = 0; i < data.length; i++) data[i] = rgba[4 * i + 1] ?? 0;
+  for (let i = 0, at = 0; i < data.length; i++, at += 4) {
+    data[i] = (299 * rgba[at]! + 587 * rgba[at + 1]! + 114 * rgba[at + 2]! + 500) / 1000;
+  }
   return { bitmap, gray: { width, height, data } };
 }
 

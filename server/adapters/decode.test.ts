@@ -55,21 +55,42 @@ describe('formats come out as one byte a pixel', () => {
   });
 });
 
-test('the short way to one channel gives the same bytes as the long one', async () => {
+/** The largest difference between two rasters of one size. */
+const apart = (a: Uint8Array, b: Uint8Array): number => {
+  expect(a.length).toBe(b.length);
+  return a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0);
+};
+
+test('the short way to one channel gives what the long one gives, to the rounding of its arithmetic', async () => {
   const noisy = halves(333, 250);
   noisy.data = noisy.data.map((value, i) => (value + ((i * 7919) % 61)) & 255);
   const jpeg = await encodeJpeg(noisy, 80);
-  expect(Buffer.from((await decoded(jpeg)).data)).toEqual(await sharp(jpeg).extractChannel(0).raw().toBuffer());
-  expect(Buffer.from((await decoded(await grey(noisy).png().toBuffer())).data)).toEqual(Buffer.from(noisy.data));
+  expect(apart((await decoded(jpeg)).data, await sharp(jpeg).extractChannel(0).raw().toBuffer())).toBeLessThan(6);
+  expect(apart((await decoded(await grey(noisy).png().toBuffer())).data, noisy.data)).toBe(0);
   const colour = await raw(noisy).toColourspace('srgb').tint('#dd8844').jpeg({ quality: 80 }).toBuffer();
-  expect(Buffer.from((await decoded(colour)).data)).toEqual(await sharp(colour).extractChannel(1).raw().toBuffer());
+  const rgb = await sharp(colour).raw().toBuffer();
+  const brightness = noisy.data.map((_, i) => 0.299 * rgb[3 * i]! + 0.587 * rgb[3 * i + 1]! + 0.114 * rgb[3 * i + 2]!);
+  // a colour that no screen shows is cut off on the long way
+  const differ = (await decoded(colour)).data.filter((value, i) => Math.abs(value - brightness[i]!) > 3);
+  expect(differ.length / brightness.length).toBeLessThan(0.05);
 });
 
-test('a colour profile does not change a byte', async () => {
-  const jpeg = await raw(halves()).toColourspace('srgb').withIccProfile('p3').jpeg({ quality: 95 }).toBuffer();
-  expect((await sharp(jpeg).metadata()).icc).toBeDefined();
-  const bare = await sharp(jpeg, { ignoreIcc: true }).extractChannel(1).raw().toBuffer();
-  expect(Buffer.from((await decoded(jpeg)).data)).toEqual(bare);
+test('a colour profile changes nothing', async () => {
+  for (const progressive of [false, true]) {
+    const jpeg = await raw(halves()).toColourspace('srgb').withIccProfile('p3').jpeg({ progressive }).toBuffer();
+    expect((await sharp(jpeg).metadata()).icc).toBeDefined();
+    const bare = await sharp(jpeg, { ignoreIcc: true }).extractChannel(1).raw().toBuffer();
+    expect(apart((await decoded(jpeg)).data, bare)).toBeLessThan(6);
+  }
+});
+
+test('what only sharp unpacks is the same page: a progressive JPEG; one that says it is upright is unpacked as any', async () => {
+  const page = halves(160, 120);
+  const plain = await decoded(await encodeJpeg(page, 90));
+  const progressive = await grey(page).jpeg({ quality: 90, progressive: true }).toBuffer();
+  expect(apart((await decoded(progressive)).data, plain.data)).toBeLessThan(6);
+  const upright = await grey(page).withMetadata({ orientation: 1 }).jpeg({ quality: 90 }).toBuffer();
+  expect(apart((await decoded(upright)).data, plain.data)).toBe(0);
 });
 
 test('what is transparent is paper', async () => {
@@ -199,7 +220,7 @@ test('stray bytes between the parts of a JPEG lose nothing of it', async () => {
   const whole = await encodeJpeg(halves(), 90);
   const frame = whole.indexOf(Buffer.from([0xff, 0xc0]));
   const strayed = Buffer.concat([whole.subarray(0, frame), Buffer.from([0, 0]), whole.subarray(frame)]);
-  expect((await decoded(strayed)).data).toEqual((await decoded(whole)).data);
+  expect(apart((await decoded(strayed)).data, (await decoded(whole)).data)).toBeLessThan(6);
 });
 
 test('an image of more than 100 megapixels is refused before it is decoded', async () => {

@@ -5,8 +5,21 @@
 const MOST = 10_000;
 const NEW_SUBFILE_TYPE = 254;
 
+const ORIENTATION = 274;
+
+interface TiffImage {
+  /** a smaller copy of another one */
+  reduced: boolean;
+  /** 1 upright, 2 to 8 turned or mirrored (TIFF 6.0, section 8) */
+  orientation: number;
+}
+
 /** Indexes, as libvips counts them, of the images that are no reduced copies; null when the chain is broken. */
-export const tiffPages = (bytes: Buffer): number[] | null => {
+export const tiffPages = (bytes: Buffer): number[] | null =>
+  imagesOf(bytes)?.flatMap(({ reduced }, index) => (reduced ? [] : [index])) ?? null;
+
+/** Every image of a TIFF, or of the like in a JPEG's Exif; null when the chain is broken. */
+export const imagesOf = (bytes: Buffer): TiffImage[] | null => {
   const little = bytes[0] === 0x49;
   const read = (at: number, size: 2 | 4 | 8): number | null => {
     if (at < 0 || at + size > bytes.length) return null;
@@ -15,26 +28,26 @@ export const tiffPages = (bytes: Buffer): number[] | null => {
   };
   const big = read(2, 2) === 43;
   const [countSize, entrySize, offsetSize] = big ? ([8, 20, 8] as const) : ([2, 12, 4] as const);
-  const pages: number[] = [];
+  const images: TiffImage[] = [];
   const seen = new Set<number>();
   let at = read(big ? 8 : 4, offsetSize);
-  for (let index = 0; at !== 0; index++) {
-    if (at === null || seen.has(at) || index >= MOST) return null;
+  while (at !== 0) {
+    if (at === null || seen.has(at) || images.length >= MOST) return null;
     seen.add(at);
     const entries = read(at, countSize);
     if (entries === null || entries > 4096) return null;
     const first = at + countSize;
-    let reduced = false;
+    const image = { reduced: false, orientation: 1 };
     for (let i = 0; i < entries; i++) {
       const entry = first + i * entrySize;
       // a short number or a long one: its value stands in the entry itself
-      if (read(entry, 2) === NEW_SUBFILE_TYPE) {
-        const value = read(entry + (big ? 12 : 8), read(entry + 2, 2) === 3 ? 2 : 4);
-        reduced = value !== null && (value & 1) === 1;
-      }
+      const value = () => read(entry + (big ? 12 : 8), read(entry + 2, 2) === 3 ? 2 : 4);
+      const tag = read(entry, 2);
+      if (tag === NEW_SUBFILE_TYPE) image.reduced = ((value() ?? 0) & 1) === 1;
+      else if (tag === ORIENTATION) image.orientation = value() ?? 1;
     }
-    if (!reduced) pages.push(index);
+    images.push(image);
     at = read(first + entries * entrySize, offsetSize);
   }
-  return pages;
+  return images;
 };

@@ -118,25 +118,22 @@ export async function scoreBatch(
   return { results, suspicions };
 }
 
-/** Scores sheet after sheet, each by its task's key. */
+/** Scores sheet after sheet, each by its task's key. A key made ready is half a megabyte, and a big batch has a hundred: since
+ *  sheets come packet by packet, only the one at hand is kept. */
 export function scoring(ring: Ring): (sheet: SheetToScore, held: boolean) => ScoredBatch['results'][number] {
-  const scorers = new Map<KeyVersion | null, Scorer>();
+  let last: { key: KeyVersion | null; by: Scorer } | null = null;
   return (sheet, held) => {
     const { sheet_id, task_id, marks } = sheet;
     const other_template = isOfOtherTemplate(sheet, ring);
     const known_task = task_id !== null && ring.keys.has(task_id);
     const key = (!other_template && task_id !== null && ring.keys.get(task_id)) || null;
-    let by = scorers.get(key);
-    if (!by) {
-      by = scorer(key?.content ?? null);
-      scorers.set(key, by);
-    }
+    if (last?.key !== key) last = { key, by: scorer(key?.content ?? null) };
     return {
       sheet_id,
       task_id,
       key_id: key?.key_id ?? null,
       key_version: key?.version ?? null,
-      ...resultOf(by.score(marks()), { held, known_task, other_template }, sheet.void),
+      ...resultOf(last.by.score(marks()), { held, known_task, other_template }, sheet.void),
     };
   };
 }

@@ -88,7 +88,7 @@ const SURE_BLANK = { known: 0.35, guessed: 0.4 } as const;
 const BLANK_GRAINS = 8;
 const MOST_BLANK = 0.65;
 /** Beside a mark, what stays under this is dirt or what an eraser left … */
-const SURE_REST = 0.78;
+export const SURE_REST = 0.78;
 /** … and from here on, unless it is much weaker than the mark, a second mark. */
 const SURE_SECOND = 1.35;
 /** Beside a strong mark, one this much weaker is what an eraser left, and a person looks. */

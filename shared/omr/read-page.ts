@@ -21,7 +21,7 @@ import { type Frame, findPaper, inkShare, type Paper, shrink } from './threshold
 import type { Homography } from './warp.ts';
 
 /** Raised whenever the same raster may read differently: readings are kept beside it. */
-export const ENGINE_VERSION = 4;
+export const ENGINE_VERSION = 5;
 
 /** Nothing smaller holds a page: 100 pixels are 9 dpi. */
 const SMALLEST_SIDE = 100;
@@ -301,6 +301,13 @@ const readSheet = (image: GrayImage, paper: Paper, likely: Found[], candidates: 
       ? (match ?? outlineMatch(image, paper, toImage, bubbles)) < WEAK_OUTLINES
       : pose.residual > MOST_BENT * smallestBubble(template) ||
         weakestPart(image, paper, toImage, bubbles) < WEAK_OUTLINES);
+  // a guess that lies beside its bubbles may as well be another template's page
+  if (misaligned && flags.includes('template-guessed')) {
+    return foreign(
+      'its QR code cannot be read, and its bubbles do not lie where those of any known template do',
+      'sheet',
+    );
+  }
   if (isLowContrast(image, paper, pose, template.ticks)) flags.push('low-contrast');
   const look: Look = {
     shape: (bubble) => shapeOf(image, paper, toImage, bubbles[bubble]!, dark[bubble]!),

@@ -91,6 +91,19 @@ test('a candidate who filled in the wrong booklet is found alone, and their pack
   expect(found).toMatchObject([{ group: 2, sheets: [77], whole_group: false }]);
 });
 
+test('lists that differ in four questions only are told apart, wherever these are', () => {
+  for (const last of [4, 32, 34, 64, 66]) {
+    const own = Array.from({ length: last }, (_, q) => [['A', 'B', 'C', 'D', 'E'][(q * q + q) % 5]!]);
+    const other = own.map((accepted, q) => (q < last - 4 ? accepted : [accepted[0] === 'E' ? 'A' : 'E']));
+    const lists = [own, other].map((accepted, i) => ({ name: String(i), accepted }));
+    const judging = detector(lists);
+    for (let id = 0; id < 60; id++)
+      judging.add({ id, group: id % 2, list: 0, values: lists[id % 2]!.accepted.map(([answer]) => answer!) });
+    expect(judging.judge(0), `the last of ${last}`).toEqual([]);
+    expect(judging.judge(1), `the last of ${last}`).toMatchObject([{ group: 1, better: 1, whole_group: true }]);
+  }
+});
+
 describe('what says nothing is no evidence', () => {
   const key = (answers: string) => ({
     answers: { '': [...answers] },

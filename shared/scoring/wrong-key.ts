@@ -38,8 +38,6 @@ const BLIND_LEAD = 0.2;
 const LEAD = 0.05;
 /** Kinds of answers told apart at one question: bits of a word, less the sign. */
 const MOST_SYMBOLS = 30;
-/** The bit that no list's word has set. */
-const UNMARKED = 31;
 
 /** Accepted answers of one booklet of one key; null where a question says nothing about which list it is. */
 export interface KeyList {
@@ -114,6 +112,13 @@ interface Row {
   answered: number;
 }
 
+/** How many bits of a word are set: in pairs, in fours, in eights, then all at once. */
+const ones = (word: number): number => {
+  const pairs = word - ((word >>> 1) & 0x55555555);
+  const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
+  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+};
+
 /** Gets sheets ready to be judged, against every list that could apply to any of them. */
 export function detector(lists: readonly KeyList[], { alarm = ALARM }: { alarm?: number } = {}): Detector {
   const questions = lists.reduce((most, { accepted }) => Math.max(most, accepted.length), 0);
@@ -147,6 +152,8 @@ export function detector(lists: readonly KeyList[], { alarm = ALARM }: { alarm?:
     });
     return mask;
   });
+  /** Symbols that a list accepts at some question: their bits come first. */
+  const listed = symbols.reduce((most, known) => Math.max(most, Math.min(known.size, MOST_SYMBOLS + 1)), 0);
   const letters = new Map(
     [...new Set(lists.flatMap(({ accepted }) => accepted.flatMap((options) => options ?? [])))]
       .sort()
@@ -212,24 +219,46 @@ export function detector(lists: readonly KeyList[], { alarm = ALARM }: { alarm?:
   /** Evidence that is enough when so many lists of so many packets, or sheets, are looked at. */
   const enough = (judged: number): number => Math.log((judged * others) / alarm);
 
-  /** By how many answers more each sheet matches `better` than the list in use, on questions where both say something.
-   *  Every sheet meets every list here, so it is arithmetic without a branch: which answers match cannot be foretold. */
+  // Every sheet meets every list, and a big batch has hundreds of them: so 32 questions are the bits of one word, in a row of
+  // words for each symbol that a list accepts. What is met on sheets alone matches none.
+  const words = Math.ceil(questions / 32);
+  /** @param marks a bit a symbol, by question. @returns words: of the first 32 questions each symbol's, then of the next */
+  const wordsOf = (marks: Int32Array): Int32Array => {
+    const found = new Int32Array(words * listed);
+    marks.forEach((mark, q) => {
+      for (let symbol = 0; symbol < listed; symbol++) {
+        const at = (q >>> 5) * listed + symbol;
+        if ((mark & (1 << symbol)) !== 0) found[at] = found[at]! | (1 << (q & 31));
+      }
+    });
+    return found;
+  };
+  /** On which questions of a word two have a symbol in common. */
+  const common = (one: Int32Array, other: Int32Array, word: number): number => {
+    let found = 0;
+    for (let at = word * listed; at < (word + 1) * listed; at++) found |= one[at]! & other[at]!;
+    return found;
+  };
+  const accepting = masks.map(wordsOf);
+  /** On which questions of a word a list says something. */
+  const said = accepting.map((list) => Int32Array.from({ length: words }, (_, word) => common(list, list, word)));
+
+  /** By how many answers more each sheet matches `better` than the list in use, on questions where both say something. */
   const aheadOf = (rows: readonly Row[], list: number): ((better: number) => Int32Array) => {
-    const own = masks[list]!;
-    const symbol = rows.map(({ marks }) =>
-      Int32Array.from(marks, (mark) => (mark === 0 ? UNMARKED : 31 - Math.clz32(mark))),
-    );
-    const matched = rows.map(({ marks }) => Int32Array.from(marks, (mark, q) => ((mark & own[q]!) === 0 ? 0 : 1)));
-    const counts = Int32Array.from(own, (mask) => (mask === 0 ? 0 : -1));
-    const both = new Int32Array(questions);
+    const sheets = rows.map(({ marks }) => {
+      const marked = wordsOf(marks);
+      return { marked, matched: said[list]!.map((_, word) => common(marked, accepting[list]!, word)) };
+    });
     const ahead = new Int32Array(rows.length);
     return (better) => {
-      const other = masks[better]!;
-      for (let q = 0; q < questions; q++) both[q] = other[q] === 0 ? 0 : counts[q]!;
-      for (let i = 0; i < rows.length; i++) {
-        const [at, mine] = [symbol[i]!, matched[i]!];
+      const [other, saidByOther] = [accepting[better]!, said[better]!];
+      const both = said[list]!.map((own, word) => own & saidByOther[word]!);
+      for (let i = 0; i < sheets.length; i++) {
+        const { marked, matched } = sheets[i]!;
         let n = 0;
-        for (let q = 0; q < questions; q++) n += (((other[q]! >>> at[q]!) & 1) - mine[q]!) & both[q]!;
+        for (let word = 0; word < words; word++) {
+          n += ones(common(marked, other, word) & both[word]!) - ones(matched[word]! & both[word]!);
+        }
         ahead[i] = n;
       }
       return ahead;
