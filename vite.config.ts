@@ -54,7 +54,7 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
           setupFiles: ['e2e/support/uncaught.setup.ts'],
           include: ['e2e/**/*.e2e.test.ts'],
-          testTimeout: 600_000,
+          testTimeout: 1_200_000,
           hookTimeout: 300_000,
           fileParallelism: false,
         },

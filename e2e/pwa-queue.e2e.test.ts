@@ -105,9 +105,13 @@ test('[U1] [U2] [U6] queued without a network, sent by the service worker with n
     arrived.push(told.output.message.slice(0, 9));
   }
   expect([...new Set(arrived)].sort()).toEqual(['Chunk 1/3', 'Chunk 2/3', 'Chunk 3/3']);
-  await eventually('results fetched by the service worker', () =>
-    suite.line.heard.some(({ path, status }) => path.includes(`${batch.batch_id}/sheets`) && status === 200),
-  );
+  // The list is asked for once more when the results are stored; a moment later that is stored as well.
+  await eventually('results kept by the service worker', () => {
+    const { heard } = suite.line;
+    const fetched = heard.findIndex(({ path, status }) => path.includes(`${batch.batch_id}/sheets`) && status === 200);
+    const after = fetched < 0 ? [] : heard.slice(fetched);
+    return after.some(({ path, status }) => path.startsWith('/api/batches?page=') && status === 200);
+  });
   await new Promise((resolve) => setTimeout(resolve, 1_500));
 
   // The network goes again, and a page is opened.

@@ -54,7 +54,7 @@ async function startServer(
       started.once('exit', () => resolve());
       started.once('error', () => resolve());
     });
-    for (const until = Date.now() + 60_000; ; ) {
+    for (const until = Date.now() + 180_000; ; ) {
       try {
         return await answers();
       } catch (cause) {
@@ -87,7 +87,6 @@ async function startServer(
 export async function startMariaDb(): Promise<TestServer> {
   const folder = temporaryFolder();
   const data = path.join(folder, 'data');
-  const port = await freePort();
   const password = randomBytes(12).toString('hex');
   const asRoot = process.getuid?.() === 0 ? ['--user=root'] : [];
   const init = path.join(folder, 'init.sql');
@@ -99,6 +98,8 @@ export async function startMariaDb(): Promise<TestServer> {
   // A temporary folder of its own: MariaDB clears the shared one of tables that another is just using.
   const env = { ...process.env, PATH, TMPDIR: folder };
   execFileSync('mariadb-install-db', [...install, ...asRoot], { env, stdio: 'pipe' });
+  // Only now: what is free is free for a moment, and the installation takes many.
+  const port = await freePort();
   const url = `mysql://sheaf:${password}@127.0.0.1:${port}/`;
   return startServer(
     'mariadbd',

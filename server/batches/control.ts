@@ -22,9 +22,16 @@ const cannot = (batch: BatchesTable, what: string, when: string): never =>
   refuse('CONFLICT', `Batch ${batch.batch_id} is ${batch.status}: ${what} is for a batch that ${when}.`);
 
 /** Stops reading after the pages in hand; bytes that arrive are kept. */
-export async function pauseBatch(db: Database, user: User, batch: BatchesTable): Promise<Logged[]> {
+export async function pauseBatch(db: Database, user: User, { batch_id }: BatchesTable): Promise<Logged[]> {
   return db.write(async (tx) => {
-    if (!(await move(tx, batch.batch_id, 'paused'))) return cannot(batch, 'pause', 'is under way');
+    // As it is now: the pipeline may have moved it since it was asked for.
+    const batch = await tx
+      .selectFrom('batches')
+      .selectAll()
+      .where('batch_id', '=', batch_id)
+      .forUpdate()
+      .executeTakeFirstOrThrow();
+    if (!(await move(tx, batch_id, 'paused'))) return cannot(batch, 'pause', 'is under way');
     await tx
       .updateTable('batches')
       .set({ resume_status: batch.status })
@@ -35,7 +42,8 @@ export async function pauseBatch(db: Database, user: User, batch: BatchesTable):
   });
 }
 
-/** Goes on where it was. An upload that was sealed meanwhile goes on as uploaded. */
+/** Goes on where it was. An upload that was sealed meanwhile goes on as uploaded, and an archive whose directory was being
+ *  read when it was paused, and has been read since, as processing. */
 export async function resumeBatch(db: Database, user: User, batch: BatchesTable): Promise<Logged[]> {
   return db.write(async (tx) => {
     const { status, resume_status, uploaded_at } = await tx
@@ -45,7 +53,15 @@ export async function resumeBatch(db: Database, user: User, batch: BatchesTable)
       .forUpdate()
       .executeTakeFirstOrThrow();
     if (status !== 'paused' || resume_status === null) return cannot(batch, 'resume', 'is paused');
-    const to = resume_status === 'uploading' && uploaded_at !== null ? 'uploaded' : (resume_status as BatchStatus);
+    const extracted = await tx
+      .selectFrom('stages')
+      .select('finished_at')
+      .where('batch_id', '=', batch.batch_id)
+      .where('stage', '=', 'extracting')
+      .executeTakeFirst();
+    const before = resume_status as BatchStatus;
+    let to: BatchStatus = before === 'uploading' && uploaded_at !== null ? 'uploaded' : before;
+    if (extracted?.finished_at && (to === 'uploaded' || to === 'validating')) to = 'processing';
     await tx
       .updateTable('batches')
       .set({ status: to, resume_status: null })
