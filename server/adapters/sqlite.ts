@@ -234,6 +234,8 @@ export async function openSqlite(file: string): Promise<Database> {
     writer.close();
     throw error;
   });
+  // Answers are written once, in order of their key: what has been written is not looked at again.
+  answersWriter.pragma('cache_size = -2000');
 
   const writing = kyselyOver(new WriteDriver(writer));
   const writingAnswers = kyselyOver<Pick<Schema, 'answers'>>(new WriteDriver(answersWriter));

@@ -118,8 +118,8 @@ export async function scoreBatch(
   return { results, suspicions };
 }
 
-/** Scores sheet after sheet, each by its task's key. A key made ready is half a megabyte, and a big batch has a hundred: since
- *  sheets come packet by packet, only the one at hand is kept. */
+/** Scores sheet after sheet, each by its task's key. A key made ready may be half a megabyte, and a big batch has a hundred:
+ *  since sheets come packet by packet, only the one at hand is kept. */
 export function scoring(ring: Ring): (sheet: SheetToScore, held: boolean) => ScoredBatch['results'][number] {
   let last: { key: KeyVersion | null; by: Scorer } | null = null;
   return (sheet, held) => {

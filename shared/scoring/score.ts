@@ -39,7 +39,7 @@ export interface SheetScore extends MarkedScore {
   answers: (Judged & Pick<FieldReading, 'value' | 'confidence' | 'flags'>)[];
 }
 
-/** A question's rules, worked out once a key and booklet. */
+/** What a question goes by, worked out once a key and booklet; those that go by the same share it. */
 interface Rule {
   kind: 'scored' | 'void' | 'bonus' | 'outside';
   accepted: string | null;
@@ -52,8 +52,9 @@ interface Rule {
   multiple: number;
   partial: KeyItem['partial'];
   /** verdicts on values met before: a batch has few different ones */
-  met: Map<string, Judged>;
+  met: Map<string, Verdict>;
 }
+type Verdict = Omit<Judged, 'question'>;
 
 /** A key made ready to score many sheets. */
 export interface Scorer {
@@ -86,7 +87,7 @@ export function scorer(key: KeyContent | null): Scorer {
   const judgeWith = (rules: readonly Rule[], values: Marks['values']): Judged[] => {
     const judged: Judged[] = [];
     values.forEach((value, i) => {
-      if (value !== null) judged.push(verdict(rules[i], value, i + 1));
+      if (value !== null) judged.push({ question: i + 1, ...verdict(rules[i], value) });
     });
     return judged;
   };
@@ -119,7 +120,7 @@ export function scorer(key: KeyContent | null): Scorer {
         const value = values[i];
         if (value === null || value === undefined) continue;
         const rule = rules[i];
-        const { outcome, points } = verdict(rule, value, i + 1);
+        const { outcome, points } = verdict(rule, value);
         if (outcome === 'correct') correct++;
         else if (outcome === 'wrong') wrong++;
         else if (outcome !== 'partial') {
@@ -184,13 +185,19 @@ function rulesFor(key: KeyContent, variant: string): Rule[] {
   const items = new Map(
     (key.items ?? []).filter((item) => item.variant === variant).map((item) => [item.question, item]),
   );
-  return (key.answers[variant] ?? []).map((accepted, i) => {
+  // A big batch has a hundred keys: a rule for each of their questions was 60 MB of verdicts that said the same.
+  const shared = new Map<string, Rule>();
+  return (key.answers[variant] ?? []).map((accepted, i): Rule => {
     const question = i + 1;
-    const section = key.sections?.find(({ from, to }) => from <= question && question <= to);
+    const at = key.sections?.findIndex(({ from, to }) => from <= question && question <= to) ?? -1;
+    const section = key.sections?.[at];
     const item = items.get(question);
+    const same = `${at} ${accepted}`;
+    const known = item ? undefined : shared.get(same);
+    if (known) return known;
     const marks = { ...key.marks, ...section?.marks, ...item?.marks };
     const alternatives = accepted.split(' ').filter((text) => text !== '');
-    return {
+    const rule: Rule = {
       kind: item?.kind ?? (alternatives.length === 0 ? 'outside' : 'scored'),
       accepted: alternatives.length === 0 ? null : accepted,
       alternatives: alternatives.map((text) => text.split('|')),
@@ -203,38 +210,41 @@ function rulesFor(key: KeyContent, variant: string): Rule[] {
       partial: item?.partial ?? section?.partial,
       met: new Map(),
     };
+    if (!item) shared.set(same, rule);
+    return rule;
   });
 }
 
-function verdict(rule: Rule | undefined, value: string, question: number): Judged {
-  if (!rule) return { question, outcome: 'outside', accepted: null, correct: null, points: null };
+const OUTSIDE: Verdict = { outcome: 'outside', accepted: null, correct: null, points: null };
+
+function verdict(rule: Rule | undefined, value: string): Verdict {
+  if (!rule) return OUTSIDE;
   let judged = rule.met.get(value);
   if (!judged) {
-    judged = judgeValue(rule, value, question);
+    judged = judgeValue(rule, value);
     rule.met.set(value, judged);
   }
   return judged;
 }
 
-function judgeValue(rule: Rule, value: string, question: number): Judged {
+function judgeValue(rule: Rule, value: string): Verdict {
   const { accepted } = rule;
   switch (rule.kind) {
     case 'outside':
-      return { question, outcome: 'outside', accepted: null, correct: null, points: null };
+      return OUTSIDE;
     case 'void':
-      return { question, outcome: 'void', accepted, correct: null, points: null };
+      return { outcome: 'void', accepted, correct: null, points: null };
     case 'bonus':
-      return { question, outcome: 'bonus', accepted, correct: null, points: rule.correct };
+      return { outcome: 'bonus', accepted, correct: null, points: rule.correct };
     case 'scored': {
-      if (value === '') return { question, outcome: 'blank', accepted, correct: false, points: rule.blank };
+      if (value === '') return { outcome: 'blank', accepted, correct: false, points: rule.blank };
       const points = earned(rule, value);
       if (points === null) {
         const outcome = several(value) ? 'multiple' : 'wrong';
-        return { question, outcome, accepted, correct: false, points: rule[outcome] };
+        return { outcome, accepted, correct: false, points: rule[outcome] };
       }
       const right = points === 'all';
       return {
-        question,
         outcome: right ? 'correct' : 'partial',
         accepted,
         correct: right,
