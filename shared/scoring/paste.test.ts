@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { KeyContent } from '../protocol/key.ts';
+import { BUILT_IN } from '../template/built-in.ts';
 import { keyCsv, parseKeyCsv, parseKeyText } from './paste.ts';
+import { shapeOfTemplate } from './sheet-shape.ts';
 import { type SheetShape, validateKey } from './validate-key.ts';
 
 const answers = (text: string) => {
@@ -154,6 +156,12 @@ describe('what is wrong with a key', () => {
     ],
   ])('%s', (_, content, expected) => {
     expect(validateKey(content, sheet).map(({ code, level }) => `${code} ${level}`)).toEqual(expected);
+  });
+
+  test('a question whose columns are fields of their own is answered as one', () => {
+    const joined = [{ label: 'q41', of: ['q1', 'q2', 'q3'] }];
+    const { questions } = shapeOfTemplate({ ...BUILT_IN[0]!, joined });
+    expect(questions.get(41)).toEqual({ kind: 'grid', options: [...'ABCDE'], columns: 3 });
   });
 
   test('it is said in the words of the sheet', () => {
