@@ -16,7 +16,7 @@ import { parseCsv } from './csv.ts';
 import { omr } from './omr.ts';
 
 // processes are started and pages drawn, on machines that have other things to do
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let folder = '';
 beforeAll(async () => {
