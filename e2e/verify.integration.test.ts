@@ -454,7 +454,7 @@ describe.each(['SQLite', 'MariaDB'] as const)('verify on %s', (kind) => {
   test('after all that was put back nothing is wrong, and a wrong argument is told', async () => {
     expect(await faultsOf()).toEqual([]);
     const { code, text } = await verify('--everything');
-    expect(code).toBe(1);
+    expect(code).toBe(2);
     expect(text).toMatch(/Usage: npm run -s verify/);
   });
 });
@@ -466,7 +466,7 @@ test('a folder without a Sheaf is told, and nothing is made in it', () => {
       env: { PATH: process.env.PATH, SHEAF_DATA: folder },
       encoding: 'utf8',
     });
-    expect(status).toBe(1);
+    expect(status).toBe(2);
     expect(stderr).toBe(`There is no Sheaf in ${folder}: name its data folder with SHEAF_DATA=folder.\n`);
     expect(fs.readdirSync(folder)).toEqual([]);
   } finally {

@@ -6,14 +6,15 @@ import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { type Fault, person, storeUsers, syncOffice } from '../../e2e/support/sync-office.ts';
 import type { Database } from '../../server/adapters/database.ts';
 import { openSqlite } from '../../server/adapters/sqlite.ts';
-import { editDraft, findKey } from '../../server/keys/keys.ts';
+import { editDraft, findKey, validateVersion } from '../../server/keys/keys.ts';
 import { findTask } from '../../server/keys/tasks.ts';
 import { storeBuiltIns } from '../../server/templates.ts';
 import type { KeyContent } from '../../shared/protocol/key.ts';
 import { keyStamp } from '../../shared/protocol/sync.ts';
+import { validateKey } from '../../shared/scoring/validate-key.ts';
 import { createApi } from '../api.ts';
 import { closeChannel, forgetUser, openQueue, openUser, type QueueDb, type TaskFields, type UserDb } from '../db.ts';
-import { readKeys } from '../screens/keys/view.ts';
+import { readKey, readKeys, shapeFor } from '../screens/keys/view.ts';
 import { readTasks } from '../screens/tasks/view.ts';
 import { createSession } from '../session.ts';
 import { pullKept } from './feed.ts';
@@ -265,6 +266,24 @@ test('what a person throws away is gone, and only that; what may have been sent 
   fault = 'lost';
   await device().push();
   expect(await unsay(user, n)).toBe(false);
+});
+
+test('a key that names no sheet is held against the one of its tasks, sent or not', async () => {
+  const { push, pull } = device();
+  await record(user, key('k', 'A'), null, 0);
+  await record(user, task('11111111', { key_id: 'k', template_id: 'sheaf-60' }), null, 0);
+  const checked = async (): Promise<string[]> => {
+    const view = (await readKey(user, 'k'))!;
+    return validateKey(view.content, shapeFor(view.content, view.sheets)).map(({ message }) => message);
+  };
+  expect(await checked()).toEqual(['questions 2–60 have no answer and will not count.']);
+  await push();
+  await pull();
+  expect(await user.count('tasks')).toBe(1);
+  expect(await checked()).toEqual(['questions 2–60 have no answer and will not count.']);
+  expect((await validateVersion(db, sue, 'k')).problems.map(({ message }) => message)).toEqual(await checked());
+  await record(user, task('22222222', { key_id: 'k', template_id: 'sheaf-40' }), null, 0);
+  expect(await checked()).toEqual([]);
 });
 
 test('[U3] a sign-out forgets what was seen and keeps what was not sent, with the numbers it was sent under', async () => {

@@ -20,7 +20,7 @@ export interface Table {
   csv(): string;
 }
 
-/** `confidence` is the lowest of a sheet's fields, `review` lists the flagged ones. Keeps the rows, not the readings. */
+/** `confidence` is the lowest of a sheet's fields, `review` lists those that wait for a person. Keeps the rows, not the readings. */
 export const tableOf = (templates: readonly Template[], key: KeyContent | null): Table => {
   const rows: Row[] = [];
   // labels of all templates met, those of the largest first: questions stay in their order
@@ -65,7 +65,7 @@ export const toJsonLine = (file: ReadFile, templates: readonly Template[], key: 
   return `${JSON.stringify({ ...file, ...joined, ...score })}\n`;
 };
 
-const templateOf = (templates: readonly Template[], reading: SheetReading): Template | undefined =>
+export const templateOf = (templates: readonly Template[], reading: SheetReading): Template | undefined =>
   templates.find(({ id, version }) => id === reading.template_id && version === reading.template_version);
 
 const fieldsOf = ({ fields }: SheetReading, template: Template | undefined): FieldReading[] =>
@@ -90,10 +90,10 @@ const rowOf = (
       row.template = `${reading.template_id}@${reading.template_version}`;
       row.orientation = reading.orientation;
       row.confidence = reading.fields.reduce((least, { confidence }) => Math.min(least, confidence), 1);
-      const flagged = reading.fields.map(({ label, flags }) => ({ label, flags: flags.filter((f) => f !== 'blank') }));
-      row.review = flagged
-        .filter(({ flags }) => flags.length > 0)
-        .map(({ label, flags }) => `${label}:${flags.join('+')}`)
+      // the other flags are remarks on fields that are certain
+      row.review = reading.fields
+        .filter(({ flags }) => flags.includes('doubtful'))
+        .map(({ label, flags }) => `${label}:${flags.filter((flag) => flag !== 'blank').join('+')}`)
         .join(' ');
       if (key) {
         const score = scoreSheet({ ...reading, fields: [...fields] }, key);

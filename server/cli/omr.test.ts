@@ -13,9 +13,10 @@ import { drawSheet } from '../../shared/corpus/draw.ts';
 import { BUILT_IN } from '../../shared/template/built-in.ts';
 import { encodeJpeg } from '../adapters/decode.ts';
 import { parseCsv } from './csv.ts';
+import { omr } from './omr.ts';
 
 // processes are started and pages drawn, on machines that have other things to do
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let folder = '';
 beforeAll(async () => {
@@ -31,6 +32,20 @@ const run = (...args: string[]): Promise<{ code: number; out: string; err: strin
       resolve({ code: child.exitCode ?? -1, out, err });
     });
   });
+
+/** The same without a process of its own: for what is told rather than started. */
+const told = async (...args: string[]): Promise<{ code: number; out: string; err: string }> => {
+  let [out, err] = ['', ''];
+  const code = await omr(args, {
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+  });
+  return { code, out, err };
+};
 
 interface Truth {
   file: string;
@@ -49,7 +64,7 @@ test('drawn sheets read back from a folder as they were filled', async () => {
 
   const csv = path.join(folder, 'forty.csv');
   const done = await run('read', '--out', csv, out);
-  expect(done).toEqual({ code: 0, out: '', err: 'omr: 1 other file passed over\n' });
+  expect(done).toEqual({ code: 0, out: '', err: `omr: 1 other file passed over: ${path.join(out, 'truth.json')}\n` });
   const rows = parseCsv(await fs.readFile(csv, 'utf8'));
   expect(rows.map(({ file, kind, template }) => [path.basename(file!), kind, template])).toEqual(
     truth.map(({ file }) => [file, 'sheet', 'sheaf-40@1']),
@@ -71,6 +86,112 @@ test('a key adds scores, as many points as it says', async () => {
   expect(code).toBe(0);
   const marked = truth!.answers.filter((answer) => answer !== '').length;
   expect(parseCsv(text)[0]).toMatchObject({ score: String(2 * marked), correct: String(marked), wrong: '0' });
+});
+
+describe('an answer key', () => {
+  const marks = { correct: 1, wrong: 0, blank: 0 };
+  let sheets = '';
+  const scored = async (content: unknown, ...more: string[]) => {
+    const key = path.join(folder, 'wrong-key.json');
+    await fs.writeFile(key, JSON.stringify(content));
+    return told('read', '--key', key, ...more, sheets);
+  };
+  beforeAll(async () => {
+    sheets = path.join(folder, 'to-score');
+    await fs.mkdir(sheets);
+    const content = { roll: '12345678', variant: 'B', answers: ['A', '', 'A|C', '', 'A|B'], seed: 1 };
+    await fs.writeFile(path.join(sheets, '1.jpg'), await encodeJpeg(drawSheet(BUILT_IN[1]!, content, 150), 85));
+  });
+
+  test.each([
+    ['an answer that is no choice', { '': ['Q'] }, 'question 1: option Q of A–E.'],
+    ['a question too many', { '': Array(61).fill('A') }, 'question 61 of 60: the sheet has no such question.'],
+    ['a booklet that is not there', { 1: ['A'] }, 'Booklet 1: the sheet has booklets A–D only.'],
+  ])('is refused for %s, the template named or not', async (_, answers, words) => {
+    for (const named of [[], ['--template', 'sheaf-60']]) {
+      const { code, out, err } = await scored({ answers, marks }, ...named);
+      expect([code, out]).toEqual([2, '']);
+      expect(err).toContain('wrong-key.json does not fit sheets of sheaf-60:');
+      expect(err).toContain(words);
+    }
+  });
+
+  test('that ends early is warned of once, and the rest counts as nothing', async () => {
+    const { code, out, err } = await scored({ answers: { '': ['A', 'B', 'C'] }, marks });
+    expect(code).toBe(0);
+    expect(err).toMatch(/^omr: warning: .*, sheaf-60: questions 4–60 have no answer and will not count\.\n$/);
+    expect(parseCsv(out)).toEqual([
+      expect.objectContaining({ score: '1', max_score: '3', correct: '1', wrong: '0', blank: '1', multiple: '1' }),
+    ]);
+  });
+
+  test('without a field is told which', async () => {
+    const { code, err } = await scored({ answers: { '': ['A'] }, marks: { correct: 1, wrong: 0 } });
+    expect(code).toBe(2);
+    expect(err).toContain('is not an answer key:\n  marks.blank: is missing\n');
+  });
+});
+
+test('review names what waits for a person, not what is certain', async () => {
+  const out = path.join(folder, 'certain');
+  await fs.mkdir(out);
+  const content = { roll: '12345678', variant: 'B', answers: ['A', 'A|C'], seed: 1 };
+  await fs.writeFile(path.join(out, '1.jpg'), await encodeJpeg(drawSheet(BUILT_IN[0]!, content, 200), 90));
+  const { out: lines } = await told('read', '--json', out);
+  const { reading } = JSON.parse(lines) as { reading: { fields: { label: string; flags: string[] }[] } };
+  expect(reading.fields.find(({ label }) => label === 'q2')?.flags).toEqual(['multiple']);
+  const { out: csv } = await told('read', out);
+  expect(parseCsv(csv)[0]).toMatchObject({ q2: 'A|C', review: '' });
+});
+
+describe('drawing', () => {
+  test('a cover is for the task that was named, and prints at its size', async () => {
+    const out = path.join(folder, 'named-covers');
+    const { code } = await told(
+      ...['draw', '--template', 'sheaf-cover', '--out', out],
+      ...['--task', '12345678', '--task', '87654321', '--dpi', '100'],
+    );
+    expect(code).toBe(0);
+    expect((await drawn(out)).map((one) => Reflect.get(one, 'task_id'))).toEqual(['12345678', '87654321']);
+    expect((await sharp(path.join(out, '0001.jpg')).metadata()).density).toBe(100);
+    const { out: csv } = await told('read', out);
+    expect(parseCsv(csv).map(({ kind, task_id }) => [kind, task_id])).toEqual([
+      ['cover', '12345678'],
+      ['cover', '87654321'],
+    ]);
+  });
+
+  test('writes over nothing', async () => {
+    const out = path.join(folder, 'drawn-once');
+    const args = ['draw', '--template', 'sheaf-cover', '--out', out, '--dpi', '50'];
+    expect((await told(...args)).code).toBe(0);
+    const before = await drawn(out);
+    const { code, err } = await told(...args, '--seed', '2');
+    expect([code, err]).toEqual([2, expect.stringContaining('has a truth.json already')]);
+    expect(await drawn(out)).toEqual(before);
+  });
+});
+
+test('a folder without an image is told, and is no success', async () => {
+  const empty = path.join(folder, 'empty');
+  await fs.mkdir(empty);
+  const { code, err } = await told('read', empty);
+  expect([code, err]).toEqual([1, `omr: ${empty}: there is no image, PDF or ZIP of images in it\n`]);
+});
+
+test.each([
+  [['read', '--key', 'no.json', 'x'], '--key no.json cannot be read: there is no such file or folder'],
+  [['read', '--template', 'no.json', 'x'], '--template no.json cannot be read: there is no such file or folder'],
+  [['read', '--out', '/nowhere/x.csv', 'x'], '--out /nowhere/x.csv cannot be written: there is no folder /nowhere'],
+  [['read', '--templat', 'x'], 'unknown option --templat: read takes --template, --key, --out, --json'],
+  [['scan'], 'unknown command scan: it is read, overlay, draw or template'],
+  [['draw'], '--template is missing: name a .json file, a folder of OMRChecker or one of sheaf-40, '],
+  [['draw', '--template', 'sheaf-cover', '--out', 'x', '--task', '123'], '--task has 8 digits, like 11000003, not 123'],
+])('%j is told what to do', async (args, words) => {
+  const { code, err } = await told(...args);
+  expect(code).toBe(2);
+  expect(err).toContain(words);
+  expect(err).not.toMatch(/ENOENT|\.part/);
 });
 
 test('[P2] a broken page in a ZIP is named, the others are read, and the exit code says so', async () => {

@@ -18,7 +18,8 @@ import { openBlobs } from '../uploads/blobs.ts';
 const USAGE = `Usage: npm run -s verify -- [--all | --sample 200] [--json]
   --all      looks at every page, not at a sample
   --sample   how many pages to look at (200)
-  --json     one object instead of lines`;
+  --json     one object instead of lines
+Exit code: 0 nothing is wrong, 1 a fault was found, 2 it could not look.`;
 const SAMPLE = 200;
 /** Faults printed; the count of all of them is always told. */
 const MOST_PRINTED = 100;
@@ -88,14 +89,14 @@ async function verify({ most, json }: Options, env: NodeJS.ProcessEnv): Promise<
   }
 }
 
-/** @returns the exit code */
+/** @returns the exit code: 2 when it could not look */
 export async function main(args: string[], env: NodeJS.ProcessEnv = process.env): Promise<number> {
   try {
     return await verify(readOptions(args), env);
   } catch (error) {
     if (!(error instanceof Refusal) && !(error instanceof ConfigError)) throw error;
     process.stderr.write(`${error.message}\n`);
-    return 1;
+    return 2;
   }
 }
 

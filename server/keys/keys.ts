@@ -12,7 +12,7 @@ import type {
   KeyVersions,
 } from '../../shared/protocol/key.ts';
 import { keyStamp } from '../../shared/protocol/sync.ts';
-import { shapeOfTemplate } from '../../shared/scoring/sheet-shape.ts';
+import { shapeOfTemplate, templateOfKey } from '../../shared/scoring/sheet-shape.ts';
 import { type SheetShape, validateKey } from '../../shared/scoring/validate-key.ts';
 import { parseTemplate } from '../../shared/template/template.ts';
 import type { AnswerKeysTable, Database, Tx } from '../adapters/database.ts';
@@ -359,18 +359,8 @@ export async function listKeys(
   };
 }
 
-/** What a key's sheets look like: by the template it names, or the one of the tasks that go by it. */
-async function shapeOf(
-  tx: Database['sql'] | Tx,
-  key_id: string | null,
-  template_id: string | undefined,
-): Promise<SheetShape | null> {
-  let id = template_id;
-  if (id === undefined && key_id !== null) {
-    const used = await tx.selectFrom('tasks').select('template_id').where('key_id', '=', key_id).distinct().execute();
-    // Tasks on different sheets: the key fits them by its own word or not at all.
-    id = used.length === 1 ? used[0]?.template_id : undefined;
-  }
+/** What sheets of a template look like; null when none is named. */
+async function shapeOf(tx: Database['sql'] | Tx, id: string | undefined): Promise<SheetShape | null> {
   if (id === undefined) return null;
   const row = await tx
     .selectFrom('templates')
@@ -391,14 +381,19 @@ async function shapeOf(
 
 /** @param template_id the sheet it is for, where the caller knows */
 export const sheetShape = (db: Database, template_id: string | undefined): Promise<SheetShape | null> =>
-  shapeOf(db.sql, null, template_id);
+  shapeOf(db.sql, template_id);
 
 async function problemsOf(
   tx: Database['sql'] | Tx,
   row: Pick<AnswerKeysTable, 'key_id' | 'content'>,
 ): Promise<v.InferOutput<typeof KeyValidation>> {
   const content = JSON.parse(row.content) as KeyContent;
-  const problems = validateKey(content, await shapeOf(tx, row.key_id, content.template_id));
+  const used = await tx.selectFrom('tasks').select('template_id').where('key_id', '=', row.key_id).distinct().execute();
+  const template_id = templateOfKey(
+    content,
+    used.map((task) => task.template_id),
+  );
+  const problems = validateKey(content, await shapeOf(tx, template_id));
   return { publishable: problems.every(({ level }) => level !== 'error'), problems };
 }
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { KeyContent } from '../protocol/key.ts';
+import { BUILT_IN } from '../template/built-in.ts';
 import { keyCsv, parseKeyCsv, parseKeyText } from './paste.ts';
+import { shapeOfTemplate } from './sheet-shape.ts';
 import { type SheetShape, validateKey } from './validate-key.ts';
 
 const answers = (text: string) => {
@@ -89,17 +91,7 @@ describe('what is wrong with a key', () => {
 
   test.each<[string, KeyContent, string[]]>([
     ['nothing', key(['A', 'B', 'C', '042']), []],
-    [
-      'no answers',
-      key([]),
-      [
-        'empty error',
-        'question-missing warning',
-        'question-missing warning',
-        'question-missing warning',
-        'question-missing warning',
-      ],
-    ],
+    ['no answers', key([]), ['empty error', 'question-missing warning']],
     ['a question that the sheet does not have', key(['A', 'B', 'C', '042', 'A']), ['question-beyond-sheet error']],
     ['an option that the sheet does not have', key(['F', 'B', 'C', '042']), ['option-unknown error']],
     ['a gap', key(['A', '', 'C', '042']), ['question-missing error']],
@@ -166,9 +158,19 @@ describe('what is wrong with a key', () => {
     expect(validateKey(content, sheet).map(({ code, level }) => `${code} ${level}`)).toEqual(expected);
   });
 
+  test('a question whose columns are fields of their own is answered as one', () => {
+    const joined = [{ label: 'q41', of: ['q1', 'q2', 'q3'] }];
+    const { questions } = shapeOfTemplate({ ...BUILT_IN[0]!, joined });
+    expect(questions.get(41)).toEqual({ kind: 'grid', options: [...'ABCDE'], columns: 3 });
+  });
+
   test('it is said in the words of the sheet', () => {
     const said = (content: KeyContent) => validateKey(content, sheet).map(({ message }) => message);
     expect(said(key(['A', 'B', 'C', '042', 'E']))).toEqual(['question 5 of 4: the sheet has no such question.']);
     expect(said(key(['F', 'B', 'C', '042']))).toEqual(['question 1: option F of A–E.']);
+    expect(said(key(['A']))).toEqual(['questions 2–4 have no answer and will not count.']);
+    expect(said({ answers: { A: ['A', 'B', 'C'], B: ['A', 'B', 'C', '042'] }, marks })).toEqual([
+      'Booklet A: question 4 has no answer and will not count.',
+    ]);
   });
 });

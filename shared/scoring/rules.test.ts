@@ -133,6 +133,17 @@ test('a question is void in the booklet where it stands, not under its number in
   expect(scorer(key).score(sheet(['B', 'A'], 'B'))).toMatchObject({ score: 1, max_score: 1, correct: 1 });
 });
 
+test('only questions that are scored count as blank or multiple, and all of them where nothing is scored', () => {
+  const key: KeyContent = {
+    answers: { '': ['B', 'B', '', 'B'] },
+    marks: base,
+    items: [{ variant: '', question: 4, kind: 'void' }],
+  };
+  const marks = sheet(['', 'A|C', '', '', 'A|B', '']);
+  expect(scorer(key).score(marks)).toMatchObject({ max_score: 8, correct: 0, wrong: 0, blank: 1, multiple: 1 });
+  expect(scorer(null).score(marks)).toMatchObject({ max_score: null, blank: 4, multiple: 2 });
+});
+
 test('a question that the sheet does not have is neither blank nor in the maximum', () => {
   const key: KeyContent = { answers: { '': ['A', 'A', 'A'] }, marks: base };
   expect(scorer(key).score(sheet(['A', null, 'A']))).toMatchObject({ score: 8, max_score: 8, blank: 0 });
@@ -195,10 +206,7 @@ describe('a second implementation', () => {
       const worth = (of: 'correct' | 'wrong' | 'blank'): number =>
         special?.marks?.[of] ?? part?.marks?.[of] ?? key.marks[of];
       const many = special?.marks?.multiple ?? part?.marks?.multiple ?? key.marks.multiple ?? worth('wrong');
-      if (wanted === undefined || special?.kind === 'void' || (wanted === '' && special?.kind !== 'bonus')) {
-        seen();
-        continue;
-      }
+      if (wanted === undefined || special?.kind === 'void' || (wanted === '' && special?.kind !== 'bonus')) continue;
       total.max += million(worth('correct'));
       if (special?.kind === 'bonus') {
         seen();

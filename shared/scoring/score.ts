@@ -27,7 +27,8 @@ export interface MarkedScore {
   correct: number | null;
   /** one mark that earned nothing */
   wrong: number | null;
-  /** questions left blank and questions with several marks that are not the answer, whatever the key makes of them */
+  /** questions left blank and questions with several marks that are not the answer: of a sheet with a score those that
+   *  the key scores, of any other all */
   blank: number;
   multiple: number;
   /** fields that wait for a person: `waitingFields` says which */
@@ -123,7 +124,7 @@ export function scorer(key: KeyContent | null): Scorer {
         const { outcome, points } = verdict(rule, value);
         if (outcome === 'correct') correct++;
         else if (outcome === 'wrong') wrong++;
-        else if (outcome !== 'partial') {
+        else if (outcome !== 'partial' && (unscored !== null || (outcome !== 'outside' && outcome !== 'void'))) {
           if (value === '') blank++;
           else if (several(value)) multiple++;
         }

@@ -20,6 +20,17 @@ const span = (options: readonly string[]): string => {
   return inRow && options.length > 2 ? `${options[0]}–${options.at(-1)}` : options.join(', ');
 };
 
+/** '3, 6–60' */
+const ranges = (numbers: readonly number[]): string => {
+  const runs: [number, number][] = [];
+  for (const number of numbers) {
+    const run = runs.at(-1);
+    if (run && run[1] === number - 1) run[1] = number;
+    else runs.push([number, number]);
+  }
+  return runs.map(([from, to]) => (from === to ? from : `${from}–${to}`)).join(', ');
+};
+
 /** @returns errors first, then warnings; none when all is well */
 export function validateKey(content: KeyContent, sheet: SheetShape | null): KeyProblem[] {
   const problems: KeyProblem[] = [];
@@ -61,6 +72,7 @@ export function validateKey(content: KeyContent, sheet: SheetShape | null): KeyP
     const answers = content.answers[name]!;
     const items = new Map((content.items ?? []).filter((i) => i.variant === name).map((i) => [i.question, i]));
     const upTo = Math.max(answers.length, last ?? 0, ...lengths);
+    const unanswered: number[] = [];
     for (let question = 1; question <= upTo; question++) {
       const accepted = answers[question - 1] ?? '';
       const asked = sheet?.questions.get(question);
@@ -78,16 +90,15 @@ export function validateKey(content: KeyContent, sheet: SheetShape | null): KeyP
       }
       if (accepted === '') {
         if (item?.kind) continue;
-        const later = answers.slice(question).some((text) => text !== '');
-        add(
-          later ? 'error' : 'warning',
-          'question-missing',
-          name,
-          question,
-          later
-            ? `question ${question} has no answer, and questions after it have. Give it one, or make it void.`
-            : `question ${question} has no answer and will not count.`,
-        );
+        if (!answers.slice(question).some((text) => text !== '')) unanswered.push(question);
+        else
+          add(
+            'error',
+            'question-missing',
+            name,
+            question,
+            `question ${question} has no answer, and questions after it have. Give it one, or make it void.`,
+          );
         continue;
       }
       for (const alternative of accepted.split(' ')) {
@@ -141,6 +152,18 @@ export function validateKey(content: KeyContent, sheet: SheetShape | null): KeyP
       if (new Set(alternatives).size < alternatives.length)
         add('warning', 'question-duplicate', name, question, `question ${question}: ${accepted} says the same twice.`);
     }
+    // one line, however many: a key that ends early is one thing to look at
+    const [first] = unanswered;
+    if (first !== undefined)
+      add(
+        'warning',
+        'question-missing',
+        name,
+        first,
+        unanswered.length === 1
+          ? `question ${first} has no answer and will not count.`
+          : `questions ${ranges(unanswered)} have no answer and will not count.`,
+      );
   }
 
   const { sections = [], items = [] } = content;

@@ -3,6 +3,7 @@
 // the engine does in its own way; those it has no way for are refused by name.
 import * as v from 'valibot';
 import type { GrayImage } from '../omr/image.ts';
+import { fieldErrors } from './issues.ts';
 import { type MarkKind, markIn } from './omrchecker-marker.ts';
 import { type Block, parseTemplate, type Template, type TemplateError } from './template.ts';
 
@@ -95,8 +96,7 @@ export const readOmrChecker = (id: string, json: unknown, config: unknown, marke
   }
   const parsed = v.safeParse(File, json);
   if (!parsed.success) {
-    const errors = parsed.issues.map((issue) => ({ field: v.getDotPath(issue) ?? '', message: issue.message }));
-    return { ok: false, errors };
+    return { ok: false, errors: fieldErrors(parsed.issues) };
   }
   const file = parsed.output;
   const errors: TemplateError[] = [];

@@ -1,6 +1,7 @@
 // The schema of a template: where a sheet's marks, fields and QR zone are printed, in millimetres from the page's
 // top left corner. Fields are stored as blocks with an origin and steps; geometry.ts expands them into bubbles.
 import * as v from 'valibot';
+import { type FieldError, fieldErrors } from './issues.ts';
 
 const Mm = v.pipe(
   v.number('a length in millimetres'),
@@ -211,11 +212,7 @@ export const labelsOf = (block: ChoiceBlock): string[] => {
   return Array.from({ length: Math.max(0, count) }, (_, i) => `${range[1]}${first + i}`);
 };
 
-export interface TemplateError {
-  /** where in the JSON: `fields.2.origin.0`; '' for the whole */
-  field: string;
-  message: string;
-}
+export type TemplateError = FieldError;
 /** The errors as one line: `fields.2.origin.0: lies outside the page; …` */
 export const errorsInWords = (errors: readonly TemplateError[]): string =>
   errors.map(({ field, message }) => (field === '' ? message : `${field}: ${message}`)).join('; ');
@@ -225,8 +222,7 @@ export type ParsedTemplate = { ok: true; template: Template } | { ok: false; err
 export const parseTemplate = (json: unknown): ParsedTemplate => {
   const parsed = v.safeParse(Template, json);
   if (!parsed.success) {
-    const errors = parsed.issues.map((issue) => ({ field: v.getDotPath(issue) ?? '', message: issue.message }));
-    return { ok: false, errors };
+    return { ok: false, errors: fieldErrors(parsed.issues) };
   }
   const errors = inconsistencies(parsed.output);
   return errors.length > 0 ? { ok: false, errors } : { ok: true, template: parsed.output };

@@ -29,7 +29,7 @@ export const KeyScreen = ({ id, me }: { id: string | null; me: Me }) => {
   const t = keyWords();
   const user = useUser();
   useLook('keys', 'choices');
-  const stored = useLive(`key ${id}`, ['keys', 'overlays', 'outbox', 'choices'], async () => ({
+  const stored = useLive(`key ${id}`, ['keys', 'overlays', 'outbox', 'choices', 'tasks'], async () => ({
     view: id === null ? null : await readKey(user, id),
     templates: (await user.get('choices', 'templates'))?.items ?? BUILT_IN.map((template) => template.id),
     ids: await user.getAllKeys('keys'),
@@ -86,7 +86,7 @@ const Editor = ({ view, templates, taken, me }: EditorProps) => {
     return () => removeEventListener('beforeunload', warn);
   }, [typing]);
 
-  const shape = shapeFor(content.template_id);
+  const shape = shapeFor(content, view?.sheets ?? []);
   const problems = validateKey(content, shape);
   const wrong = new Set(
     problems.flatMap(({ level, variant, question }) =>

@@ -1,7 +1,7 @@
 // What the screens show of an answer key: the server's newest version, under what was changed here.
 import type { KeyAnswer, KeyContent } from '../../../shared/protocol/key.ts';
 import { keyStamp } from '../../../shared/protocol/sync.ts';
-import { shapeOfTemplate } from '../../../shared/scoring/sheet-shape.ts';
+import { shapeOfTemplate, templateOfKey } from '../../../shared/scoring/sheet-shape.ts';
 import type { SheetShape } from '../../../shared/scoring/validate-key.ts';
 import { builtIn } from '../../../shared/template/built-in.ts';
 import type { Edit, KeptKey, Overlay, UserDb } from '../../db.ts';
@@ -21,11 +21,18 @@ export interface KeyView {
   tasks: number;
   edited_at: string;
   edits: Edit[];
+  /** templates of the tasks that go by it, as this device knows them */
+  sheets: string[];
   /** when the server's was fetched, ms since 1970 */
   true_at: number | undefined;
 }
 
-function viewKey(kept: KeptKey | undefined, overlay: Overlay | undefined, edits: Edit[]): KeyView | null {
+function viewKey(
+  kept: KeptKey | undefined,
+  overlay: Overlay | undefined,
+  edits: Edit[],
+  sheets: string[],
+): KeyView | null {
   const mine = overlay?.change.kind === 'key' ? overlay.change : null;
   const key_id = kept?.key_id ?? mine?.key_id;
   const content = mine?.content ?? kept?.newest.content;
@@ -41,6 +48,7 @@ function viewKey(kept: KeptKey | undefined, overlay: Overlay | undefined, edits:
     tasks: kept?.row.tasks ?? 0,
     edited_at,
     edits,
+    sheets,
     true_at: kept?.true_at,
   };
 }
@@ -60,6 +68,7 @@ export async function readKeys(user: UserDb): Promise<KeyView[]> {
       kept.find(({ key_id }) => key_id === id),
       overlays.find((overlay) => overlay.subject === subject),
       edits.filter((edit) => edit.subject === subject),
+      [],
     );
     return view ? [view] : [];
   });
@@ -67,15 +76,21 @@ export async function readKeys(user: UserDb): Promise<KeyView[]> {
 
 export async function readKey(user: UserDb, id: string): Promise<KeyView | null> {
   const subject = keySubject(id);
-  const tx = user.transaction(['keys', 'overlays', 'outbox']);
+  const tx = user.transaction(['keys', 'overlays', 'outbox', 'tasks']);
   const kept = await tx.objectStore('keys').get(id);
-  const overlay = await tx.objectStore('overlays').get(subject);
+  const overlays = await tx.objectStore('overlays').getAll();
   const edits = (await tx.objectStore('outbox').getAll()).filter((edit) => edit.subject === subject);
-  return viewKey(kept, overlay, edits);
+  const tasks = await tx.objectStore('tasks').getAll();
+  const changed = overlays.flatMap(({ change }) => (change.kind === 'task' ? [change.task] : []));
+  const others = tasks.filter(({ task_id }) => !changed.some((task) => task.task_id === task_id));
+  const sheets = [...changed, ...others].filter(({ key_id }) => key_id === id).map(({ template_id }) => template_id);
+  const overlay = overlays.find((one) => one.subject === subject);
+  return viewKey(kept, overlay, edits, [...new Set(sheets)]);
 }
 
-/** What the sheet asks; null for a template that only the server has. */
-export function shapeFor(templateId: string | undefined): SheetShape | null {
+/** What the sheet asks that the key names, or its tasks; null for a template that only the server has. */
+export function shapeFor(content: KeyContent, sheets: readonly string[]): SheetShape | null {
+  const templateId = templateOfKey(content, sheets);
   const template = templateId === undefined ? undefined : builtIn(templateId);
   return template ? shapeOfTemplate(template) : null;
 }
