@@ -165,7 +165,7 @@ const PageScreen = ({ view, me }: { view: PageView; me: Me }) => {
             fields.length > 0 && <p class="quiet-line">{t.pickField}</p>
           )}
           {fields.length > 0 && <FieldTable fields={fields} selected={selected?.label ?? null} onSelect={select} />}
-          <History entries={view.history} />
+          <History entries={view.history} unsent={view.page.unsent} />
         </div>
       </div>
       {template === null && fields.length > 0 && <p class="hint">{t.noOverlay}</p>}
@@ -294,6 +294,8 @@ const ScanPanel = ({
   const [layers, setLayers] = useState<ReadonlySet<Layer>>(new Set(ON));
   const [close, setClose] = useState(false);
   const [natural, setNatural] = useState<Size | null>(null);
+  /** a picture of the page stands on the screen: what is drawn over nothing would say nothing */
+  const [drawn, setDrawn] = useState(false);
   const small = usePicture(pageOf(batch, batch_no, line, KEPT_PX));
   // The scan itself has more to show when somebody comes nearer; it is megabytes, and only the server has it.
   const whole = usePicture(close ? pageOf(batch, batch_no, line, null) : null);
@@ -322,6 +324,11 @@ const ScanPanel = ({
     );
   return (
     <section class="card scan-panel" aria-label={t.viewer}>
+      {!drawn && (
+        <div class="scan-loading">
+          <Spinner words={mediaWords().loading} />
+        </div>
+      )}
       {size === null ? (
         <img class="measuring" src={best.url} alt="" onLoad={(event) => setNatural(naturalOf(event.currentTarget))} />
       ) : (
@@ -350,6 +357,8 @@ const ScanPanel = ({
             alt={t.scanAlt({ n: line[0] + 1 })}
             draggable={false}
             data-px={best === whole ? 'scan' : KEPT_PX}
+            onLoad={() => setDrawn(true)}
+            onError={() => setDrawn(true)}
             style={{
               width: `${raster?.width ?? 0}px`,
               height: `${raster?.height ?? 0}px`,
@@ -358,7 +367,7 @@ const ScanPanel = ({
               transform: turn === 0 ? 'none' : `rotate(${turn}deg)`,
             }}
           />
-          {placed && template && measured && (
+          {drawn && placed && template && measured && (
             <Overlay
               placed={placed}
               template={template}
