@@ -294,8 +294,6 @@ const ScanPanel = ({
   const [layers, setLayers] = useState<ReadonlySet<Layer>>(new Set(ON));
   const [close, setClose] = useState(false);
   const [natural, setNatural] = useState<Size | null>(null);
-  /** a picture of the page stands on the screen: what is drawn over nothing would say nothing */
-  const [drawn, setDrawn] = useState(false);
   const small = usePicture(pageOf(batch, batch_no, line, KEPT_PX));
   // The scan itself has more to show when somebody comes nearer; it is megabytes, and only the server has it.
   const whole = usePicture(close ? pageOf(batch, batch_no, line, null) : null);
@@ -324,11 +322,6 @@ const ScanPanel = ({
     );
   return (
     <section class="card scan-panel" aria-label={t.viewer}>
-      {!drawn && (
-        <div class="scan-loading">
-          <Spinner words={mediaWords().loading} />
-        </div>
-      )}
       {size === null ? (
         <img class="measuring" src={best.url} alt="" onLoad={(event) => setNatural(naturalOf(event.currentTarget))} />
       ) : (
@@ -357,8 +350,6 @@ const ScanPanel = ({
             alt={t.scanAlt({ n: line[0] + 1 })}
             draggable={false}
             data-px={best === whole ? 'scan' : KEPT_PX}
-            onLoad={() => setDrawn(true)}
-            onError={() => setDrawn(true)}
             style={{
               width: `${raster?.width ?? 0}px`,
               height: `${raster?.height ?? 0}px`,
@@ -367,7 +358,7 @@ const ScanPanel = ({
               transform: turn === 0 ? 'none' : `rotate(${turn}deg)`,
             }}
           />
-          {drawn && placed && template && measured && (
+          {placed && template && measured && (
             <Overlay
               placed={placed}
               template={template}
