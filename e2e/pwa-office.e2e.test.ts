@@ -110,6 +110,13 @@ test('a key pasted without a network arrives as a draft, the second supervisor p
   await place(page, 'Batches');
   await page.getByRole('link', { name: 'early.zip' }).click();
   await page.locator('.results').getByText('task not known').nth(5).waitFor();
+  await page.getByText(`Task ${task_id} does not exist yet: 6 sheets wait for it.`).waitFor();
+  await page
+    .getByRole('link', { name: `Make task ${task_id}` })
+    .first()
+    .click();
+  await page.getByRole('heading', { name: 'New task' }).waitFor();
+  expect(await page.getByLabel('Task id').inputValue()).toBe(task_id);
   await place(page, 'Tasks');
   await page.getByText('No tasks yet.').waitFor();
   await page.getByRole('link', { name: 'New task' }).click();

@@ -239,6 +239,9 @@ test('nothing is queued before file, type and task id are right', async () => {
   const wrong = path.join(suite.folder, 'letter.zip');
   fs.writeFileSync(wrong, 'Dear colleague');
   await chooseZip(page, wrong);
+  // Said when it is chosen, and nothing else beside it; queueing says no more.
+  await page.getByText('letter.zip is not a ZIP file').waitFor();
+  expect(await page.locator('.preview').count()).toBe(0);
   await page.getByRole('button', { name: 'Queue this batch' }).click();
   await page.getByText('letter.zip is not a ZIP file').waitFor();
   await page.getByRole('radio', { name: 'ZIP for one task' }).check();

@@ -277,7 +277,8 @@ export interface Keeping {
 export interface UserSchema extends DBSchema {
   batches: { key: string; value: Kept<BatchRow> };
   details: { key: string; value: Kept<BatchDetail> };
-  groups: { key: string; value: Kept<{ batch: string; items: GroupRow[] }> };
+  /** `version`: of the batch when they were fetched (sync/pull.ts) */
+  groups: { key: string; value: Kept<{ batch: string; items: GroupRow[]; version?: string }> };
   sheets: { key: [string, number]; value: SheetRow & { batch: string } };
   events: { key: [string, number]; value: StoredEvent };
   snapshots: { key: string; value: { batch: string; progress?: ProgressEvent; items?: BatchProgress } };

@@ -114,7 +114,12 @@ const Screens = ({ app }: { app: App }) => {
     switch (route.value.screen) {
       case 'review':
         return mayReview(me.role) ? (
-          <ReviewScreen key={route.value.batch ?? ''} batch={route.value.batch} me={me} />
+          <ReviewScreen
+            key={`${route.value.batch ?? ''} ${route.value.groups ?? ''}`}
+            batch={route.value.batch}
+            groups={route.value.groups ?? false}
+            me={me}
+          />
         ) : (
           nowhere
         );
@@ -125,7 +130,16 @@ const Screens = ({ app }: { app: App }) => {
       case 'tasks':
         return mayKeepKeys(me.role) ? <TasksScreen /> : nowhere;
       case 'task':
-        return mayKeepKeys(me.role) ? <TaskScreen key={route.value.id ?? ''} id={route.value.id} me={me} /> : nowhere;
+        return mayKeepKeys(me.role) ? (
+          <TaskScreen
+            key={`${route.value.id ?? ''} ${route.value.number ?? ''}`}
+            id={route.value.id}
+            number={route.value.number ?? null}
+            me={me}
+          />
+        ) : (
+          nowhere
+        );
       case 'users':
         return mayKeepUsers(me.role) ? <UsersScreen /> : nowhere;
       case 'user':

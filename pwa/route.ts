@@ -9,11 +9,13 @@ export type Route =
   | { screen: 'batch'; id: string }
   /** one page of a batch; `page` counts from 0, its address from 1 */
   | { screen: 'sheet'; batch: string; page: number }
-  | { screen: 'review'; batch: string | null }
+  /** `groups`: at those that wait for somebody */
+  | { screen: 'review'; batch: string | null; groups?: true }
   | { screen: 'keys' }
   | { screen: 'key'; id: string | null }
   | { screen: 'tasks' }
-  | { screen: 'task'; id: string | null }
+  /** `number`: what a new one is to be called */
+  | { screen: 'task'; id: string | null; number?: string }
   | { screen: 'users' }
   | { screen: 'user'; id: string | null }
   | { screen: 'nowhere'; path: string };
@@ -37,8 +39,11 @@ export function parseRoute(path: string): Route {
   if (batch !== undefined) return { screen: 'batch', id: decodeURIComponent(batch) };
   const [, within, n] = /^\/batches\/([^/]+)\/pages\/([1-9]\d{0,6})\/?$/.exec(path) ?? [];
   if (within !== undefined) return { screen: 'sheet', batch: decodeURIComponent(within), page: Number(n) - 1 };
-  const review = /^\/review\/([^/]+)\/?$/.exec(path)?.[1];
-  if (review !== undefined) return { screen: 'review', batch: decodeURIComponent(review) };
+  const [, review, groups] = /^\/review\/([^/]+)(\/groups)?\/?$/.exec(path) ?? [];
+  if (review !== undefined)
+    return { screen: 'review', batch: decodeURIComponent(review), ...(groups ? { groups: true } : {}) };
+  const number = /^\/new-task\/(\d{8})\/?$/.exec(path)?.[1];
+  if (number !== undefined) return { screen: 'task', id: null, number };
   const [, place, id] = /^\/(keys|tasks|users)\/([^/]+)\/?$/.exec(path) ?? [];
   if (place !== undefined && id !== undefined)
     return { screen: ONE[place as keyof typeof ONE], id: decodeURIComponent(id) };
@@ -75,6 +80,10 @@ export const batchPath = (id: string): string => `/batches/${encodeURIComponent(
 /** @param page from 0 */
 export const pagePath = (batch: string, page: number): string => `${batchPath(batch)}/pages/${page + 1}`;
 export const reviewPath = (batch: string): string => `/review/${encodeURIComponent(batch)}`;
+/** Where groups that nobody could place are given a task. */
+export const groupsPath = (batch: string): string => `${reviewPath(batch)}/groups`;
+/** @param number 8 digits, as on the cover */
+export const newTaskPath = (number: string): string => `/new-task/${number}`;
 
 export const keyPath = (id: string): string => `/keys/${encodeURIComponent(id)}`;
 export const taskPath = (id: string): string => `/tasks/${encodeURIComponent(id)}`;

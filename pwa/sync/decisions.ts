@@ -18,6 +18,8 @@ export interface DecidedPage {
   line: SheetLine;
   /** made here, and not shown by the server yet */
   pending: readonly Correction[];
+  /** one of these the server does not have yet */
+  unsent: boolean;
   ruled: ReadonlyMap<string, Ruling>;
   /** fields that wait for a person */
   waiting: ReadonlyMap<string, Waiting>;
@@ -34,14 +36,17 @@ export interface DecidedBatch {
 const NOTHING: ReadonlyMap<string, Ruling> = new Map();
 
 type Item = Correct['items'][number];
-type Said = Item & Pick<Correction, 'reason'>;
+type Said = Item & Pick<Correction, 'reason'> & { unsent: boolean };
 /** What was decided here and counts until the server has answered and told it, by sheet id. */
 function standing(edits: readonly Edit[]): Map<string, Said[]> {
   const found = new Map<string, Said[]>();
   for (const { change, state } of edits) {
     if (change.kind !== 'correct' || state.at === 'refused') continue;
     for (const item of change.items)
-      found.set(item.sheet_id, [...(found.get(item.sheet_id) ?? []), { ...item, reason: change.reason }]);
+      found.set(item.sheet_id, [
+        ...(found.get(item.sheet_id) ?? []),
+        { ...item, reason: change.reason, unsent: state.at !== 'answered' },
+      ]);
   }
   return found;
 }
@@ -74,11 +79,13 @@ export async function readDecided(
   const by = { user_id, username, role, client_id: (await tx.objectStore('sync').get('client'))?.client_id ?? '' };
   const pages = kept.lines.map((line): DecidedPage => {
     const sheet_id = String(kept.batch_no * 1_000_000 + pageOf(line));
-    const pending = pendingCorrections(line, here.get(sheet_id) ?? [], by);
+    const said = here.get(sheet_id) ?? [];
+    const pending = pendingCorrections(line, said, by);
+    const unsent = said.some((one) => one.unsent);
     const all = [...correctionsOf(line), ...pending];
     const ruled = all.length > 0 ? rulings(all) : NOTHING;
     const waiting = waitingOn(line, ruled, pending, taskOf);
-    return { batch, batch_no: kept.batch_no, sheet_id, line, pending, ruled, waiting };
+    return { batch, batch_no: kept.batch_no, sheet_id, line, pending, unsent, ruled, waiting };
   });
   return { batch, pages, groups: kept.groups, true_at: kept.true_at };
 }

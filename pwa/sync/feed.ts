@@ -300,6 +300,19 @@ export async function keptPages(
   };
 }
 
+/** By batch, the groups of those whose pages are on this device. @param only this batch */
+export async function keptGroups(
+  tx: IDBPTransaction<UserSchema, ('feeds' | 'parts' | UserStore)[], 'readonly'>,
+  only?: string,
+): Promise<Map<string, FeedPart['groups']>> {
+  const kept = new Map<string, FeedPart['groups']>();
+  for (const { scope, cursor, generation } of await tx.objectStore('feeds').getAll()) {
+    if (scope === OFFICE || cursor === null || (only !== undefined && batchOf(scope) !== only)) continue;
+    kept.set(batchOf(scope), (await tx.objectStore('parts').get([scope, generation, GROUPS]))?.groups ?? []);
+  }
+  return kept;
+}
+
 /** More unpinned batches than this are let go, those first that nobody has opened for longest. */
 const MOST_UNPINNED = 5;
 

@@ -6,6 +6,7 @@ import { type Changed, onChange, openUser, type QueueDb, type UserDb } from '../
 import { serveKeeping } from '../media/keep.ts';
 import type { Session } from '../session.ts';
 import { follow } from './follow.ts';
+import { ungrouped } from './held.ts';
 import { createNap, type Nap } from './nap.ts';
 import { serveOffice } from './office.ts';
 import {
@@ -38,6 +39,8 @@ const KNOCK_MS = 15_000;
 /** While sheets are being read: how often the numbers, and how often the rows, of an open batch are fetched anew. */
 const DETAIL_MS = 2_000;
 const ROWS_MS = 8_000;
+/** Groups of so many batches are looked up in a row, before anything else is looked at again. */
+const GROUPS_AT_ONCE = 5;
 /** A batch that somebody opened within this is followed before others. */
 const WANTED_MS = 10 * 60_000;
 
@@ -196,6 +199,7 @@ async function serveUser(deps: LiveDeps, naps: Naps, userId: string, signal: Abo
           });
         followed.set(batch, following);
       }
+      if (await lookUpGroups(pull)) reason = true;
       if (!reason && !naps.nudged) await naps.look.sleep(LIST_MS, signal);
       // Several reasons to look in a row are one.
       await new Promise((resolve) => setTimeout(resolve, 200));
@@ -248,6 +252,16 @@ export async function reopened(user: UserDb, now: number): Promise<string[]> {
     if (row && kept === versionOf(row) && groups && groups.true_at < at) due.push(batch);
   }
   return due;
+}
+
+/** Fetches groups of ended batches that nobody has opened here. @returns true when there are more to fetch */
+async function lookUpGroups(pull: PullDeps): Promise<boolean> {
+  const { user } = pull;
+  const fetched = new Map((await user.getAll('groups')).map((one) => [one.batch, one]));
+  const due = ungrouped(await user.getAll('batches'), fetched, new Set(await user.getAllKeys('wanted')));
+  for (const { batch, version } of due.slice(0, GROUPS_AT_ONCE))
+    if ((await pullGroups(pull, batch, version)).kind !== 'ok') return false;
+  return due.length > GROUPS_AT_ONCE;
 }
 
 /** Fetches numbers, and rows when somebody looks at them, behind the events of a living batch: never faster than said above. */

@@ -104,11 +104,16 @@ const ROW_FIELDS = [
 export const rowOf = <T extends Row & Record<(typeof ROW_FIELDS)[number], unknown>>(detail: T) =>
   Object.fromEntries(ROW_FIELDS.map((field) => [field, detail[field]])) as Pick<T, (typeof ROW_FIELDS)[number]>;
 
-export async function pullGroups(deps: PullDeps, id: string): Promise<Answer<null>> {
+export async function pullGroups(deps: PullDeps, id: string, version?: string): Promise<Answer<null>> {
   const answer = await deps.session.ask((token) => deps.api.groups(token, id));
   if (answer.kind !== 'ok') return answer;
   await write(deps.user, ['groups'], async (tx) => {
-    await tx.objectStore('groups').put({ batch: id, items: answer.value.items, true_at: deps.now() });
+    await tx.objectStore('groups').put({
+      batch: id,
+      items: answer.value.items,
+      true_at: deps.now(),
+      ...(version === undefined ? {} : { version }),
+    });
   });
   return { kind: 'ok', value: null };
 }
@@ -142,7 +147,7 @@ export async function pullSheets(deps: PullDeps, id: string): Promise<Answer<nul
 export async function keepWhole(deps: PullDeps, id: string): Promise<boolean> {
   const detail = await pullDetail(deps, id);
   if (detail.kind !== 'ok' || !detail.value.ended) return false;
-  if ((await pullGroups(deps, id)).kind !== 'ok') return false;
+  if ((await pullGroups(deps, id, detail.value.version)).kind !== 'ok') return false;
   if ((await pullSheets(deps, id)).kind !== 'ok') return false;
   await editCursor(deps.user, id, (cursor) => ({ ...cursor, whole_for: detail.value.version }));
   return true;

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import { mediaWords } from '../media/words.ts';
 import { batchWords } from '../screens/batch/words.ts';
 import { listWords } from '../screens/batches/words.ts';
+import { heldWords } from '../screens/held-words.ts';
 import { keyWords } from '../screens/keys/words.ts';
 import { previewWords } from '../screens/new-batch/preview-words.ts';
 import { newWords } from '../screens/new-batch/words.ts';
@@ -22,6 +23,7 @@ import { refusalWords } from './refusals.ts';
 afterEach(() => speak('en'));
 
 const said = {
+  held: heldWords,
   media: mediaWords,
   sheet: sheetWords,
   batch: batchWords,

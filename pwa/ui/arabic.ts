@@ -2,6 +2,7 @@
 import type { MediaWords } from '../media/words.ts';
 import type { BatchWords } from '../screens/batch/words.ts';
 import type { ListWords } from '../screens/batches/words.ts';
+import type { HeldWords } from '../screens/held-words.ts';
 import type { KeyWords } from '../screens/keys/words.ts';
 import type { PreviewWords } from '../screens/new-batch/preview-words.ts';
 import type { NewWords } from '../screens/new-batch/words.ts';
@@ -45,6 +46,7 @@ const cover = noun('لا أغلفة', 'غلاف واحد', 'غلافان', 'أغ
 const centre = noun('لا مراكز', 'مركز واحد', 'مركزان', 'مراكز', 'مركزًا', 'مركز');
 const change = noun('لا تعديلات', 'تعديل واحد', 'تعديلان', 'تعديلات', 'تعديلًا', 'تعديل');
 const minute = noun('أقل من دقيقة', 'دقيقة واحدة', 'دقيقتان', 'دقائق', 'دقيقة', 'دقيقة');
+const group = noun('لا مجموعات', 'مجموعة واحدة', 'مجموعتان', 'مجموعات', 'مجموعة', 'مجموعة');
 const thing = noun('لا شيء', 'واحد', 'اثنان', 'عناصر', 'عنصرًا', 'عنصر');
 
 const parts: Translated<PartWords> = {
@@ -525,6 +527,7 @@ const batches: Translated<ListWords> = {
   centre: 'المركز',
   lastOf: batch((n) => `آخر الدفعات في {centre}: ${n}`),
   everyCentre: 'كل المراكز',
+  barHeight: 'الارتفاع: الوقت من أول بايت إلى النهاية',
   bar: '{name}: {status}، {time}',
   moreThanKept: 'على هذا الجهاز {kept} من {total}',
 };
@@ -597,7 +600,7 @@ const batchOne: Translated<BatchWords> = {
   setAsideReason: 'نحّاها شخص',
   beforeFirst: 'قبل الغلاف الأول',
   coverUnread: 'الغلاف غير مقروء',
-  taskUnknown: 'المهمة غير معروفة',
+  taskUnknown: 'المهمة غير موجودة بعد',
   maybeCover: 'خلف صفحة فشلت',
   setAside: 'وُضعت جانبًا',
   activity: 'النشاط',
@@ -963,6 +966,7 @@ const sheetOne: Translated<SheetWords> = {
   noHistory: 'لم يقرر أحد شيئًا في هذه الصفحة.',
   was: '{before} ← {after}',
   notSent: 'لم يُرسل بعد',
+  sent: 'أُرسل',
   refused: 'لم يقبل الخادم قرارًا: {why}',
   forget: 'انسه',
   askedField: 'سؤال لمشرف عن {field}',
@@ -971,8 +975,8 @@ const sheetOne: Translated<SheetWords> = {
 const review: Translated<ReviewWords> = {
   title: 'المراجعة',
   toAll: 'كل الدفعات قيد المراجعة',
-  nothingKept: 'لا دفعة محفوظة على هذا الجهاز للمراجعة.',
-  nothingKeptWords: 'افتح دفعة أدناه: تُجلب مرة واحدة، ثم تمكن مراجعتها بلا شبكة.',
+  nothingToReview: 'لا شيء ينتظر المراجعة.',
+  nothingKeptWords: 'لا شيء منها على هذا الجهاز. افتح واحدة: تُجلب مرة واحدة، ثم تمكن مراجعتها بلا شبكة.',
   fetching: 'هذه الدفعة في طريقها إلى هذا الجهاز.',
   fetchingWords: 'تمكن مراجعتها حالما تصل كلها، ومن بعدها بلا شبكة.',
   toReview: 'دفعات للمراجعة',
@@ -982,6 +986,8 @@ const review: Translated<ReviewWords> = {
   keepNamed: 'احفظ {name} على هذا الجهاز',
   left: thing((n) => `بقي: ${n}`),
   noneLeft: 'لم يبق شيء للنظر فيه.',
+  noMarksLeft: 'لم تبق علامة للنظر فيها.',
+  failedN: pageN((n) => `تعذرت قراءتها: ${n}`),
   expectAfter: thing((n) => `المتوقع بعدها من الخطأ في 10,000 على الأكثر: ${n}`),
   expectNow: thing((n) => `المتوقع من الخطأ في 10,000 إجابة على الأكثر: ${n}.`),
   boundHolds: 'يصدق هذا في {share} من مثل هذه الدفعات.',
@@ -1050,6 +1056,7 @@ const review: Translated<ReviewWords> = {
   askedLast: '{field}، الصفحة {page}: سُئل المشرف.',
   acceptedMany: thing((n) => `قُبلت كما قُرئت: ${n}.`),
   undone: 'تم التراجع.',
+  lastHere: 'يُذكر هنا ما تقرره، ويمكن التراجع عنه.',
   blindWords: 'قرر دون أن تعرف ما قُرئ أو ما قُرر. قول القارئ الأول غير معروض.',
   noSecond: 'لا شيء ينتظر قراءة ثانية.',
   noSecondWords: 'يأتي هنا ما قرره شخص واحد آخر.',
@@ -1081,6 +1088,7 @@ const review: Translated<ReviewWords> = {
   saidJoin: 'ضُمت إلى المجموعة التي قبلها',
   saidAside: 'مستبعدة',
   notSent: 'لم تُرسل بعد',
+  sent: 'أُرسلت',
   failedPages: 'صفحات تعذرت قراءتها',
   seen: 'نُظر فيها: لا تُحسب',
   keysTitle: 'المفاتيح',
@@ -1091,7 +1099,22 @@ const review: Translated<ReviewWords> = {
   position: '{at} من {of}',
 };
 
+const held: Translated<HeldWords> = {
+  groups: group((n) => `بلا مهمة: ${n}`),
+  task: 'المهمة {task} غير موجودة بعد',
+  tasks: task((n) => `غير موجودة بعد: ${n}`),
+  groupsWait: group((n) => `بلا مهمة وأوراقها بلا درجة: ${n}. يجب أن يقرر شخص إلى أين تنتمي.`),
+  taskWaits: sheet((n) => `المهمة {task} غير موجودة بعد. تنتظرها: ${n}.`),
+  moreTasks: task((n) => `غير موجودة بعد أيضًا: ${n}. تجدها أدناه بين المجموعات.`),
+  place: 'حدد مكان المجموعات',
+  make: 'أنشئ هذه المهمة',
+  makeNamed: 'أنشئ المهمة {task}',
+  toGroups: 'أظهر المجموعات',
+  without: sheet((n) => `أوراق بلا مهمة، فلا درجة لها ولا تُحتسب: ${n}.`),
+};
+
 export const arabic = {
+  held,
   media,
   sheet: sheetOne,
   parts,

@@ -94,4 +94,7 @@ export function roughly(ms: number): string {
 }
 
 /** `zip, task 12345678, 3 MB` */
+/** Names with numbers in them as a person counts: sheaf-40 before sheaf-100. */
+export const byNumber = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true });
+
 export const listed = (parts: readonly string[]): string => parts.filter((part) => part !== '').join(' · ');

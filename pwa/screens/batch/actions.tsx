@@ -13,7 +13,16 @@ import { batchWords } from './words.ts';
 
 type Asking = 'cancel' | 'reprocess' | 'delete' | null;
 
-export const BatchActions = ({ detail, me }: { detail: BatchDetail; me: Me }) => {
+export const BatchActions = ({
+  detail,
+  me,
+  held,
+}: {
+  detail: BatchDetail;
+  me: Me;
+  /** groups wait for somebody: that comes first, and stands beneath */
+  held: boolean;
+}) => {
   const t = batchWords();
   const user = useUser();
   const { batches } = useApp();
@@ -65,7 +74,7 @@ export const BatchActions = ({ detail, me }: { detail: BatchDetail; me: Me }) =>
         {mayChange && !alive && detail.failed_sheets > 0 && (
           <button
             type="button"
-            class="button primary"
+            class={`button ${held ? '' : 'primary'}`}
             disabled={busy}
             onClick={() => run(() => batches.reprocess(user, id, 'failed'))}
           >

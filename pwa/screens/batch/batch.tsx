@@ -7,13 +7,15 @@ import { ENDED } from '../../../shared/protocol/stage.ts';
 import type { BatchProgress } from '../../../shared/protocol/stream.ts';
 import { useApp, useUser } from '../../app.ts';
 import { write } from '../../db.ts';
-import { pagePath } from '../../route.ts';
+import { groupsPath, pagePath } from '../../route.ts';
 import { useLive, useNow } from '../../store.ts';
-import { mayReview } from '../../sync/office.ts';
+import { HELD_CHANGES, HELD_STORES, type Held, isUnplaced, readHeld } from '../../sync/held.ts';
+import { mayKeepKeys, mayReview } from '../../sync/office.ts';
 import { bytes, count, duration, share, when } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { partWords } from '../../ui/part-words.ts';
 import { Banner, Empty, ScreenTitle, Scroll, SegmentBar, StatusPill } from '../../ui/parts.tsx';
+import { HeldBanners, MakeTask } from '../held.tsx';
 import { TrueAt } from '../true-at.tsx';
 import { BatchActions } from './actions.tsx';
 import { ActivityLog } from './activity-log.tsx';
@@ -45,6 +47,9 @@ export const BatchScreen = ({ id, me }: { id: string; me: Me }) => {
       cursor: await tx.objectStore('cursors').get(id),
     };
   });
+  const held = useLive(`held ${id}`, HELD_CHANGES, async () =>
+    (await readHeld(user.transaction(HELD_STORES), id)).get(id),
+  );
   const groups = useLive(`groups ${id}`, ['groups'], async () => user.get('groups', id));
   const sheets = useLive(`sheets ${id}`, ROW_STORES, () => readRows(user, me, id, mayReview(me.role)));
   const log = useEvents(id);
@@ -90,7 +95,7 @@ export const BatchScreen = ({ id, me }: { id: string; me: Me }) => {
       )}
       {detail && (
         <>
-          <Summary detail={detail} items={items} now={now} me={me} />
+          <Summary detail={detail} items={items} now={now} me={me} held={held} />
           <StageStrip detail={detail} now={now} />
           <Facts detail={detail} items={items} groups={groups?.items ?? []} now={now} />
           <div class="two-panels">
@@ -98,7 +103,7 @@ export const BatchScreen = ({ id, me }: { id: string; me: Me }) => {
             <ActivityLog events={log?.events} startedAt={detail.created_at} />
           </div>
           <KeepOffline batch={id} />
-          <Groups batch={id} rows={groups?.items} />
+          <Groups batch={id} rows={groups?.items} held={held} me={me} alive={!ENDED.includes(detail.status)} />
           <ResultsTable key={id} batch={id} rows={sheets} provisional={detail.provisional} />
         </>
       )}
@@ -127,7 +132,7 @@ interface DetailProps {
   now: number;
 }
 
-const Summary = ({ detail, items, me }: DetailProps & { me: Me }) => {
+const Summary = ({ detail, items, me, held }: DetailProps & { me: Me; held: Held | undefined }) => {
   const t = batchWords();
   const left = remaining(items);
   const alive = !ENDED.includes(detail.status);
@@ -142,8 +147,9 @@ const Summary = ({ detail, items, me }: DetailProps & { me: Me }) => {
         <p class="sentence" role="status">
           {sentence(detail, items)}
         </p>
-        <BatchActions detail={detail} me={me} />
+        <BatchActions detail={detail} me={me} held={!alive && held !== undefined && held.groups > 0} />
       </div>
+      {!alive && held && <HeldBanners batch={detail.batch_id} held={held} role={me.role} />}
       <div class="summary-bar">
         <SegmentBar segments={segments} legend />
         {total > 0 && <span class="percentage">{share(Math.floor((100 * done) / total) / 100)}</span>}
@@ -320,7 +326,43 @@ const GROUP_STATES = {
   'set-aside': 'setAside',
 } as const;
 
-const Groups = ({ batch, rows }: { batch: string; rows: GroupRow[] | undefined }) => {
+/** Why a group is odd; where it can be settled it leads there. */
+const GroupState = ({ batch, group, held, me, alive }: GroupsProps & { group: GroupRow }) => {
+  const t = batchWords();
+  if (group.state === 'ok') return null;
+  const word = (
+    <>
+      <Icon name="alert" />
+      {t[GROUP_STATES[group.state]]}
+    </>
+  );
+  const { task_id } = group;
+  if (!alive && isUnplaced(group) && mayReview(me.role))
+    return (
+      <a class="group-state" href={groupsPath(batch)}>
+        {word}
+      </a>
+    );
+  if (!alive && mayKeepKeys(me.role) && held?.tasks.some((one) => one.task_id === task_id))
+    return (
+      <>
+        <span class="group-state">{word}</span>
+        <MakeTask task={task_id ?? ''} role={me.role} quiet />
+      </>
+    );
+  return <span class="group-state">{word}</span>;
+};
+
+interface GroupsProps {
+  batch: string;
+  held: Held | undefined;
+  me: Me;
+  /** groups are settled when it has ended */
+  alive: boolean;
+}
+
+const Groups = ({ rows, ...about }: GroupsProps & { rows: GroupRow[] | undefined }) => {
+  const { batch } = about;
   const t = batchWords();
   return (
     <section class="card" aria-labelledby="groups-title">
@@ -351,12 +393,7 @@ const Groups = ({ batch, rows }: { batch: string; rows: GroupRow[] | undefined }
                 <tr key={group.group_id}>
                   <th scope="row">
                     <span class="digits">{group.task_id ?? t.noTask}</span>
-                    {group.state !== 'ok' && (
-                      <span class="group-state">
-                        <Icon name="alert" />
-                        {t[GROUP_STATES[group.state]]}
-                      </span>
-                    )}
+                    <GroupState group={group} {...about} />
                   </th>
                   <td class="number">
                     {group.cover_page === null ? (

@@ -8,7 +8,7 @@ import { DECIDED_STORES, type DecidedPage, readDecided, readTasksKnown, type Tas
 import { eventsOf } from '../../sync/pull.ts';
 
 export interface ShownSheet extends SheetRow {
-  /** decided here, and not shown by the server yet */
+  /** decided here, and the server does not have it yet */
   pending: boolean;
 }
 
@@ -42,7 +42,7 @@ export async function readRows(
 function decidedRow(row: SheetRow, page: DecidedPage | undefined, taskOf: TaskOf | null): ShownSheet {
   const pending = page !== undefined && page.pending.length > 0;
   const view = page && viewSheet(page.line, page.pending, taskOf);
-  if (!view) return { ...row, pending };
+  if (!view) return { ...row, pending: page?.unsent ?? false };
   const { line, waiting } = page;
   const { marks, task_id } = view.final;
   const told = {
@@ -61,6 +61,6 @@ function decidedRow(row: SheetRow, page: DecidedPage | undefined, taskOf: TaskOf
     variant: marks.variant,
     doubtful: waiting.size,
     task_id: task_id ?? line[5],
-    pending,
+    pending: page.unsent,
   };
 }

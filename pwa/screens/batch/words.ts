@@ -69,7 +69,7 @@ export const batchWords = define('batch', {
   setAsideReason: 'set aside by a person',
   beforeFirst: 'before the first cover',
   coverUnread: 'cover not readable',
-  taskUnknown: 'task not known',
+  taskUnknown: 'task does not exist yet',
   maybeCover: 'behind a page that failed',
   setAside: 'set aside',
   activity: 'Activity',

@@ -7,6 +7,7 @@ import { BATCH_STATUSES, type BatchStatus, ENDED } from '../../../shared/protoco
 import { useApp, useUser } from '../../app.ts';
 import { batchPath } from '../../route.ts';
 import { useLive, useNow } from '../../store.ts';
+import { HELD_CHANGES, HELD_STORES, type Held, holds, readHeld } from '../../sync/held.ts';
 import { type Bar, Sparkbars } from '../../ui/bars.tsx';
 import { ago, count, duration, listed } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
@@ -15,20 +16,33 @@ import { partWords } from '../../ui/part-words.ts';
 import { Empty, ScreenTitle, SegmentBar, StatusPill } from '../../ui/parts.tsx';
 import type { Tone } from '../../ui/words.ts';
 import { segmentsOf } from '../batch/story.ts';
+import { heldLine } from '../held.tsx';
 import { TrueAt } from '../true-at.tsx';
 import { listWords } from './words.ts';
+
+/** What waits of it for somebody; null: nothing, or it is not known here, or it has not ended yet. */
+type ListedBatch = BatchRow & { held: Held | null };
+const heldOf = ({ batch_id, status }: BatchRow, held: ReadonlyMap<string, Held>): Held | null => {
+  const own = held.get(batch_id);
+  return ENDED.includes(status) && holds(own) ? own : null;
+};
 
 export const BatchesScreen = ({ me }: { me: Me }) => {
   const t = listWords();
   const user = useUser();
   const { queue } = useApp();
   const now = useNow(20_000);
-  const stored = useLive('batches', ['batches', 'lists'], async () => ({
-    rows: (await user.getAll('batches'))
-      .filter((row) => row.deleted_at === null)
-      .sort((a, b) => b.created_at.localeCompare(a.created_at)),
-    list: await user.get('lists', 'batches'),
-  }));
+  const stored = useLive('batches', ['batches', 'lists', ...HELD_CHANGES], async () => {
+    const tx = user.transaction(['batches', 'lists', ...HELD_STORES]);
+    const held = await readHeld(tx);
+    return {
+      rows: (await tx.objectStore('batches').getAll())
+        .filter((row) => row.deleted_at === null)
+        .sort((a, b) => b.created_at.localeCompare(a.created_at))
+        .map((row): ListedBatch => ({ ...row, held: heldOf(row, held) })),
+      list: await tx.objectStore('lists').get('batches'),
+    };
+  });
   const onTablet = useLive(
     'batches-queue',
     ['uploads'],
@@ -82,7 +96,7 @@ export const BatchesScreen = ({ me }: { me: Me }) => {
             choices={BATCH_STATUSES.map((status) => ({
               value: status,
               word: partWords()[status],
-              take: (row: BatchRow) => row.status === status,
+              take: (row: ListedBatch) => row.status === status,
             }))}
             total={(found) => {
               // What is not kept here is on the server all the same.
@@ -110,9 +124,9 @@ export function typeWord(type: string): string {
   return type === 'images' ? t.images : type;
 }
 
-function columnsFor(me: Me, now: number): Column<BatchRow>[] {
+function columnsFor(me: Me, now: number): Column<ListedBatch>[] {
   const t = listWords();
-  const columns: Column<BatchRow>[] = [
+  const columns: Column<ListedBatch>[] = [
     {
       head: t.batch,
       cell: (row) => (
@@ -123,6 +137,12 @@ function columnsFor(me: Me, now: number): Column<BatchRow>[] {
           <span class="quiet-line">
             {listed([typeWord(row.upload_type), row.task_id ? t.task({ id: row.task_id }) : '', row.centre ?? ''])}
           </span>
+          {row.held && (
+            <span class="held-some">
+              <Icon name="alert" />
+              {heldLine(row.held)}
+            </span>
+          )}
         </>
       ),
       compare: (a, b) => a.name.localeCompare(b.name),
@@ -218,6 +238,7 @@ const LastOfCentre = ({ rows }: { rows: readonly BatchRow[] }) => {
         )}
       </div>
       <Sparkbars bars={bars} label={listed(outcomes)} />
+      <p class="quiet-line">{t.barHeight}</p>
     </section>
   );
 };

@@ -33,6 +33,7 @@ export const listWords = define('batches', {
   centre: 'Centre',
   lastOf: plural({ one: 'Last {n} batch of {centre}', other: 'Last {n} batches of {centre}' }),
   everyCentre: 'all centres',
+  barHeight: 'Height: time from the first byte to the end',
   bar: fill('{name}: {status}, {time}'),
   moreThanKept: fill('{kept} of {total} are kept on this device'),
 });

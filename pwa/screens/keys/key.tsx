@@ -11,7 +11,7 @@ import { useUser } from '../../app.ts';
 import { go, keyPath } from '../../route.ts';
 import { useLive, useNow } from '../../store.ts';
 import { keySubject, record } from '../../sync/outbox.ts';
-import { when } from '../../ui/format.ts';
+import { byNumber, when } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Empty, ScreenTitle } from '../../ui/parts.tsx';
 import { useLook } from '../look.tsx';
@@ -77,8 +77,11 @@ const Editor = ({ view, templates, taken, me }: EditorProps) => {
   const [keyId, setKeyId] = useState('');
   const [problem, setProblem] = useState<string>();
   const content = typing?.content ?? view?.content ?? EMPTY_KEY;
-  const edit = (next: KeyContent): void =>
+  const edit = (next: KeyContent): void => {
+    // It was said of what stood there before.
+    setProblem(undefined);
     setTyping((before) => ({ content: next, stamp: before ? before.stamp : (view?.stamp ?? null) }));
+  };
   useEffect(() => {
     if (!typing) return;
     const warn = (event: Event) => event.preventDefault();
@@ -134,7 +137,10 @@ const Editor = ({ view, templates, taken, me }: EditorProps) => {
             autocomplete="off"
             maxLength={191}
             value={keyId}
-            onInput={(event) => setKeyId(event.currentTarget.value)}
+            onInput={(event) => {
+              setKeyId(event.currentTarget.value);
+              setProblem(undefined);
+            }}
             aria-invalid={problem !== undefined && questionCount(content) > 0}
             aria-describedby={problem ? 'save-problem' : 'key-id-hint'}
           />
@@ -290,13 +296,13 @@ const Properties = ({
           }}
         >
           <option value="">{t.notSaid}</option>
-          {[
-            ...new Set([...templates.filter((name) => name !== 'sheaf-cover'), ...(template_id ? [template_id] : [])]),
-          ].map((name) => (
-            <option key={name} value={name}>
-              {name}
-            </option>
-          ))}
+          {[...new Set([...templates.filter((name) => name !== 'sheaf-cover'), ...(template_id ? [template_id] : [])])]
+            .sort(byNumber)
+            .map((name) => (
+              <option key={name} value={name}>
+                {name}
+              </option>
+            ))}
         </select>
       </div>
       <div class="field small">

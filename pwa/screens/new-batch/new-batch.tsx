@@ -31,6 +31,8 @@ interface Picked {
   files: File[];
   /** what a person said of its groups, looking into it */
   grouping: PageCorrection[];
+  /** what is wrong with the files, as far as that can be said here; null until they were looked at */
+  problem: string | null | undefined;
 }
 const sizeOf = (files: readonly File[]): number => files.reduce((sum, file) => sum + file.size, 0);
 const DIGITS = 8;
@@ -54,9 +56,17 @@ export const NewBatchScreen = ({ me }: { me: Me }) => {
   const pick = (files: File[], how: Strategy = strategy): void => {
     if (files.length === 0) return;
     const batches = how === 'images' ? [files] : files.map((file) => [file]);
-    setPicked(batches.map((some) => ({ id: crypto.randomUUID(), files: some, grouping: [] })));
+    const fresh = batches.map((some) => ({ id: crypto.randomUUID(), files: some, grouping: [], problem: null }));
+    setPicked(fresh);
     setComplaints(({ files: _, ...others }) => others);
+    for (const { id, files: some } of fresh) {
+      // What would be refused when it is queued is said now, and not looked into.
+      checkBatch(how, some, taskId).then(({ files: problem }) => {
+        setPicked((before) => before.map((one) => (one.id === id ? { ...one, problem } : one)));
+      }, reportError);
+    }
   };
+  const wrong = complaints.files ?? picked.find(({ problem }) => problem)?.problem;
   // Opened with Sheaf, or shared with it.
   useEffect(() => {
     const files = incoming.value;
@@ -165,7 +175,7 @@ export const NewBatchScreen = ({ me }: { me: Me }) => {
         </span>
         {/* biome-ignore lint/a11y/noStaticElementInteractions: dropping is a shortcut for the button inside */}
         <div
-          class={`drop ${over ? 'over' : ''} ${complaints.files ? 'wrong' : ''}`}
+          class={`drop ${over ? 'over' : ''} ${wrong ? 'wrong' : ''}`}
           onDragOver={(event) => {
             event.preventDefault();
             setOver(true);
@@ -197,7 +207,7 @@ export const NewBatchScreen = ({ me }: { me: Me }) => {
             type="button"
             id="choose-files"
             class="button"
-            aria-describedby={complaints.files ? 'files-label files-problem' : 'files-label'}
+            aria-describedby={wrong ? 'files-label files-problem' : 'files-label'}
             onClick={() => input.current?.click()}
           >
             {picked.length > 0 ? t.another : zip ? t.chooseZip : t.chooseImages}
@@ -223,23 +233,25 @@ export const NewBatchScreen = ({ me }: { me: Me }) => {
             onChange={(event) => pick([...(event.currentTarget.files ?? [])])}
           />
         </div>
-        {complaints.files && (
+        {wrong && (
           <p class="problem" id="files-problem" role="alert">
-            {complaints.files}
+            {wrong}
           </p>
         )}
       </div>
-      {picked.map((batch) => (
-        <PreviewPanel
-          key={batch.id}
-          files={batch.files}
-          zip={zip}
-          typedTask={needsTask(strategy) ? taskId : null}
-          onGrouping={(grouping) =>
-            setPicked((before) => before.map((one) => (one.id === batch.id ? { ...one, grouping } : one)))
-          }
-        />
-      ))}
+      {picked
+        .filter(({ problem }) => problem === undefined)
+        .map((batch) => (
+          <PreviewPanel
+            key={batch.id}
+            files={batch.files}
+            zip={zip}
+            typedTask={needsTask(strategy) ? taskId : null}
+            onGrouping={(grouping) =>
+              setPicked((before) => before.map((one) => (one.id === batch.id ? { ...one, grouping } : one)))
+            }
+          />
+        ))}
       {room !== null && size > room && (
         <Banner tone="bad" icon="storage">
           {t.noRoom({ size: bytes(size), room: bytes(room) })}

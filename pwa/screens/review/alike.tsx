@@ -1,5 +1,6 @@
 // Many snippets that were read the same, at once: the odd one stands out. Those that are picked out are left for one by
 // one; the others are accepted in one go.
+import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import { pageOf } from '../../../shared/sheet-line.ts';
 import { snippetOf } from '../../media/pictures.ts';
@@ -15,9 +16,12 @@ const AT_ONCE = 24;
 
 export const AlikePanel = ({
   doubts,
+  beneath,
   onAccept,
 }: {
   doubts: readonly Doubt[];
+  /** said when none is left */
+  beneath: ComponentChildren;
   onAccept: (right: readonly Doubt[]) => void;
 }) => {
   const t = reviewWords();
@@ -27,7 +31,7 @@ export const AlikePanel = ({
   const [left, setLeft] = useState<ReadonlySet<string>>(new Set());
   const groups = alike(doubts.filter(({ key }) => !left.has(key)));
   const group = groups.find(({ name }) => name === chosen) ?? groups[0];
-  if (!group) return <Empty title={t.alikeNone} />;
+  if (!group) return <Empty title={t.alikeNone}>{beneath}</Empty>;
   const shown = group.doubts.slice(0, AT_ONCE);
   const right = shown.filter(({ key }) => !picked.has(key));
   const pick = (key: string): void =>

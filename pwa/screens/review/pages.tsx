@@ -1,33 +1,59 @@
 // What no cover places and what could not be read: groups that are held until somebody says which task they belong to, and
 // pages that failed. What is said here is a decision about the page that the group begins with; the server makes the groups.
 import { useState } from 'preact/hooks';
+import type { Role } from '../../../shared/protocol/auth.ts';
 import type { GroupRow } from '../../../shared/protocol/batch.ts';
 import { decided, rulings } from '../../../shared/review.ts';
 import { pageOf, revOf } from '../../../shared/sheet-line.ts';
 import { useUser } from '../../app.ts';
 import { type DecidedBatch, type DecidedPage, decide } from '../../sync/decisions.ts';
+import { isUnplaced } from '../../sync/held.ts';
 import { TextField } from '../../ui/controls.tsx';
 import { Icon } from '../../ui/icons.tsx';
 import { Empty, Pill } from '../../ui/parts.tsx';
+import { MakeTask } from '../held.tsx';
 import type { ReviewData } from './read.ts';
 import { reviewWords } from './words.ts';
 
-const HELD: readonly GroupRow['state'][] = ['no-cover', 'unreadable-cover', 'maybe-cover', 'no-task', 'set-aside'];
+interface GroupLine {
+  batch: DecidedBatch;
+  group: GroupRow;
+  /** the page that it begins with */
+  first: DecidedPage;
+  /** index of the last */
+  last: number;
+  index: number;
+  /** for somebody; false: it is settled, and shown so that this can be taken back */
+  waits: boolean;
+}
 
-export const PagesPanel = ({ data }: { data: ReviewData }) => {
-  const t = reviewWords();
-  const rows = data.batches.flatMap((batch) => {
+/** Groups that wait for somebody, and those that somebody has settled. */
+export const groupRows = (data: ReviewData): GroupLine[] =>
+  data.batches.flatMap((batch) => {
     const byPage = new Map(batch.pages.map((page) => [pageOf(page.line), page]));
-    return batch.groups.flatMap((group, i) => {
+    const missing = data.held.get(batch.batch)?.tasks ?? [];
+    return batch.groups.flatMap((group, index) => {
       const first = byPage.get(group.first_page);
-      const last = (batch.groups[i + 1]?.first_page ?? (batch.pages.at(-1)?.line[0] ?? 0) + 1) - 1;
-      const waits = HELD.includes(group.state) || group.settled !== null || (first && saidHere(first) !== undefined);
-      return first && waits ? [{ batch, group, first, last, index: i }] : [];
+      if (!first) return [];
+      const last = (batch.groups[index + 1]?.first_page ?? (batch.pages.at(-1)?.line[0] ?? 0) + 1) - 1;
+      const said = decided(first.ruled, 'opens') !== null;
+      const taskless = group.state === 'no-task' && missing.some(({ task_id }) => task_id === group.task_id);
+      const waits = !said && (isUnplaced(group) || taskless);
+      const shown = waits || group.state === 'set-aside' || group.settled !== null || saidHere(first) !== undefined;
+      return shown ? [{ batch, group, first, last, index, waits }] : [];
     });
   });
-  const failed = data.batches.flatMap(({ pages }) =>
+
+/** Pages that could not be read and that nobody has looked at. */
+export const failedPages = (data: ReviewData): DecidedPage[] =>
+  data.batches.flatMap(({ pages }) =>
     pages.filter(({ line, ruled }) => line[2] === 'failed' && decided(ruled, 'void') !== 'true'),
   );
+
+export const PagesPanel = ({ data, role }: { data: ReviewData; role: Role }) => {
+  const t = reviewWords();
+  const rows = groupRows(data);
+  const failed = failedPages(data);
   if (rows.length === 0 && failed.length === 0) return <Empty title={t.pagesNone} />;
   return (
     <>
@@ -38,7 +64,7 @@ export const PagesPanel = ({ data }: { data: ReviewData }) => {
           </h2>
           <ul class="held-groups">
             {rows.map((row) => (
-              <HeldGroup key={row.first.sheet_id} {...row} tasks={data.tasks} />
+              <HeldGroup key={row.first.sheet_id} {...row} tasks={data.tasks} role={role} />
             ))}
           </ul>
         </section>
@@ -93,21 +119,15 @@ const HeldGroup = ({
   first,
   last,
   index,
+  waits,
   tasks,
-}: {
-  batch: DecidedBatch;
-  group: GroupRow;
-  first: DecidedPage;
-  last: number;
-  index: number;
-  tasks: readonly string[];
-}) => {
+  role,
+}: GroupLine & { tasks: readonly string[]; role: Role }) => {
   const t = reviewWords();
   const user = useUser();
   const [task, setTask] = useState('');
   const [problem, setProblem] = useState<string>();
   const said = decided(first.ruled, 'opens');
-  const unsent = saidHere(first) !== undefined;
   const id = `task-${first.sheet_id}`;
   const say = (value: string | null) =>
     decide(user, batch.batch, [{ sheet_id: first.sheet_id, field: 'opens', value, base_rev: revOf(first.line) }]);
@@ -126,9 +146,9 @@ const HeldGroup = ({
             {state}
           </Pill>
         )}
-        {unsent && (
+        {saidHere(first) !== undefined && (
           <Pill tone="wait" icon="clock">
-            {t.notSent}
+            {first.unsent ? t.notSent : t.sent}
           </Pill>
         )}
       </div>
@@ -172,6 +192,9 @@ const HeldGroup = ({
             <button type="button" class="button" onClick={() => say('set-aside')}>
               {t.setAside}
             </button>
+            {waits && group.state === 'no-task' && group.task_id !== null && (
+              <MakeTask task={group.task_id} role={role} />
+            )}
           </div>
         </form>
       ) : (

@@ -51,6 +51,7 @@ function page(n: number, notes: string, ...said: Said[]): DecidedPage {
     sheet_id: String(1_000_000 + n),
     line: told,
     pending: [],
+    unsent: false,
     ruled,
     waiting: waitingOn(told, ruled, [], null),
   };

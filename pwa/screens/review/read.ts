@@ -11,9 +11,10 @@ import {
   readTasksKnown,
   type TaskOf,
 } from '../../sync/decisions.ts';
+import { HELD_STORES, type Held, holds, readHeld } from '../../sync/held.ts';
 import { readTemplates, type Templates } from './templates.ts';
 
-const READ = [...DECIDED_STORES, 'kept', 'batches'] as const;
+const READ = [...new Set([...DECIDED_STORES, ...HELD_STORES, 'kept', 'batches'] as const)];
 export const REVIEW_STORES: readonly UserStore[] = [...READ, 'templates'];
 
 export interface ReviewData {
@@ -26,7 +27,9 @@ export interface ReviewData {
   templates: Templates;
   refused: Edit[];
   /** batches that are kept, and of those that are not, the ones with something to look at */
-  known: { batch_id: string; name: string; doubtful: number; kept: boolean }[];
+  known: { batch_id: string; name: string; doubtful: number; held: Held | null; kept: boolean }[];
+  /** what waits in groups, by batch, of those that are read here */
+  held: ReadonlyMap<string, Held>;
 }
 
 /** @param batch null: all that are kept */
@@ -39,6 +42,7 @@ export async function readReview(user: UserDb, me: Me, batch: string | null): Pr
   const rows = (await tx.objectStore('batches').getAll()).sort((a, b) => b.created_at.localeCompare(a.created_at));
   const edits = await tx.objectStore('outbox').getAll();
   const tasks = (await tx.objectStore('tasks').getAllKeys()).sort();
+  const held = await readHeld(tx);
   return {
     batches,
     pages: new Map(batches.flatMap(({ pages }) => pages.map((page) => [page.sheet_id, page] as const))),
@@ -46,19 +50,26 @@ export async function readReview(user: UserDb, me: Me, batch: string | null): Pr
     taskOf,
     tasks,
     templates: await readTemplates(user),
+    held: new Map([...held].filter(([id]) => batches.some(({ batch: own }) => own === id))),
     refused: edits.filter(({ change, state }) => change.kind === 'correct' && state.at === 'refused'),
     known: rows
       .filter(
-        (row) => row.deleted_at === null && (kept.has(row.batch_id) || row.doubtful_sheets + row.failed_sheets > 0),
+        (row) =>
+          row.deleted_at === null &&
+          (kept.has(row.batch_id) || row.doubtful_sheets + row.failed_sheets > 0 || holds(held.get(row.batch_id))),
       )
       .map(({ batch_id, name, doubtful_sheets }) => ({
         batch_id,
         name,
         doubtful: doubtful_sheets,
+        held: held.get(batch_id) ?? null,
         kept: kept.has(batch_id),
       })),
   };
 }
+
+/** Whether a sheet belongs to no task, or to one that does not exist: it has no score, whatever it says. */
+export const isTaskless = ({ line }: Pick<DecidedPage, 'line'>): boolean => line[23] === 'no-task';
 
 /** What a page's score comes to under all that was decided, at once. */
 export const scoreOf = (page: DecidedPage, taskOf: ReviewData['taskOf']): ResultColumns | null =>

@@ -8,21 +8,24 @@ import { askFor, weightOf } from '../../../shared/review.ts';
 import { correctionsOf, pageOf } from '../../../shared/sheet-line.ts';
 import { useApp, useUser } from '../../app.ts';
 import type { Edit } from '../../db.ts';
-import { reviewPath } from '../../route.ts';
+import { groupsPath, reviewPath } from '../../route.ts';
 import { useLive } from '../../store.ts';
 import { decide } from '../../sync/decisions.ts';
 import { keepBatch } from '../../sync/feed.ts';
+import { holds } from '../../sync/held.ts';
 import { sendAgain, unsay } from '../../sync/outbox.ts';
 import { Segmented, ShortcutList } from '../../ui/controls.tsx';
-import { points, share } from '../../ui/format.ts';
+import { count, listed, points, share } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Banner, Empty, Pill, ScreenTitle } from '../../ui/parts.tsx';
+import { heldLine } from '../held.tsx';
+import { heldWords } from '../held-words.ts';
 import { TrueAt } from '../true-at.tsx';
 import { AlikePanel } from './alike.tsx';
 import { MarkPanel, type Said } from './marks.tsx';
-import { PagesPanel } from './pages.tsx';
+import { failedPages, groupRows, PagesPanel } from './pages.tsx';
 import { baseOf, type Doubt, inOrder, ORDERS, type Order, secondReadings, waits } from './queue.ts';
-import { REVIEW_STORES, type ReviewData, readReview, scoreOf } from './read.ts';
+import { isTaskless, REVIEW_STORES, type ReviewData, readReview, scoreOf } from './read.ts';
 import { fieldWord, reviewKeys, valueWord } from './say.ts';
 import { comeBack, currentOf, heard, leave, listOf, START, skip, step } from './walk.ts';
 import { reviewWords } from './words.ts';
@@ -52,7 +55,7 @@ const orderWord = (order: Order): string => {
   return { worst: t.orderWorst, page: t.orderPage, kind: t.orderKind }[order];
 };
 
-export const ReviewScreen = ({ batch, me }: { batch: string | null; me: Me }) => {
+export const ReviewScreen = ({ batch, groups, me }: { batch: string | null; groups: boolean; me: Me }) => {
   const t = reviewWords();
   const user = useUser();
   const { nudge } = useApp();
@@ -74,12 +77,15 @@ export const ReviewScreen = ({ batch, me }: { batch: string | null; me: Me }) =>
       {data?.refused.map((edit) => (
         <Refused key={edit.n} edit={edit} data={data} />
       ))}
-      {data && data.batches.length > 0 && <Desk key={batch ?? ''} data={data} me={me} one={batch !== null} />}
-      {data && data.batches.length === 0 && (
-        <Empty title={batch === null ? t.nothingKept : t.fetching}>
-          <p>{batch === null ? t.nothingKeptWords : t.fetchingWords}</p>
+      {data && data.batches.length > 0 && (
+        <Desk key={batch ?? ''} data={data} me={me} one={batch !== null} first={groups ? 'pages' : 'marks'} />
+      )}
+      {data && data.batches.length === 0 && batch !== null && (
+        <Empty title={t.fetching}>
+          <p>{t.fetchingWords}</p>
         </Empty>
       )}
+      {data && batch === null && data.known.length === 0 && <Empty title={t.nothingToReview} />}
       {data && batch === null && <Batches data={data} />}
     </>
   );
@@ -119,13 +125,19 @@ const Batches = ({ data }: { data: ReviewData }) => {
       <h2 id="review-batches" class="card-title">
         {t.toReview}
       </h2>
+      {data.batches.length === 0 && <p class="quiet-line">{t.nothingKeptWords}</p>}
       <ul class="review-batches">
-        {data.known.map(({ batch_id, name, doubtful, kept }) => (
-          <li key={batch_id} data-batch={batch_id}>
-            <a class="row-link" href={reviewPath(batch_id)}>
-              <bdi>{name}</bdi>
-            </a>
-            <span class="quiet-line inline">{t.doubtfulSheets(doubtful)}</span>
+        {data.known.map(({ batch_id, name, doubtful, held, kept }) => (
+          <li key={batch_id} class="review-line" data-batch={batch_id}>
+            <div class="review-batch">
+              <a class="row-link" href={doubtful === 0 && holds(held) ? groupsPath(batch_id) : reviewPath(batch_id)}>
+                <bdi>{name}</bdi>
+              </a>
+              <span class="quiet-line inline">
+                {/* "0 sheets" beside what does wait would read as if nothing did. */}
+                {listed([doubtful > 0 || !holds(held) ? t.doubtfulSheets(doubtful) : '', held ? heldLine(held) : ''])}
+              </span>
+            </div>
             {kept ? (
               <Pill tone="ok" icon="safe">
                 {t.kept}
@@ -147,10 +159,10 @@ const Batches = ({ data }: { data: ReviewData }) => {
   );
 };
 
-const Desk = ({ data, me, one }: { data: ReviewData; me: Me; one: boolean }) => {
+const Desk = ({ data, me, one, first }: { data: ReviewData; me: Me; one: boolean; first: Mode }) => {
   const t = reviewWords();
   const user = useUser();
-  const [mode, setMode] = useState<Mode>('marks');
+  const [mode, setMode] = useState<Mode>(first);
   const [order, setOrder] = useState<Order>('worst');
   const [walk, setWalk] = useState(START);
   const [made, setMade] = useState<readonly Made[]>([]);
@@ -161,6 +173,11 @@ const Desk = ({ data, me, one }: { data: ReviewData; me: Me; one: boolean }) => 
     return { mine, elsewhere, second: secondReadings(pages, me) };
   }, [pages, me.user_id, me.role]);
   const residual = useMemo(() => residualOf(pages), [pages]);
+  // A promise about answers is one about scores: what belongs to no task has none.
+  const scored = useMemo(() => residualOf(pages.filter((page) => !isTaskless(page))), [pages]);
+  const taskless = useMemo(() => pages.filter(isTaskless).length, [pages]);
+  const waiting = useMemo(() => groupRows(data).filter(({ waits }) => waits).length + failedPages(data).length, [data]);
+  const toGroups = waiting > 0 && <ToGroups data={data} onOpen={() => setMode('pages')} />;
   const doubts = useMemo(
     () => inOrder(mode === 'second' ? stored.second : stored.mine, order),
     [stored, mode === 'second', order],
@@ -253,12 +270,15 @@ const Desk = ({ data, me, one }: { data: ReviewData; me: Me; one: boolean }) => 
 
   return (
     <>
-      <Left residual={residual} elsewhere={stored.elsewhere} />
+      <Left left={residual.left} residual={scored} taskless={taskless} elsewhere={stored.elsewhere} />
       <div class="review-modes">
         <Segmented
           name="review-mode"
           legend={t.how}
-          options={MODES.map((value) => ({ value, word: modeWord(value) }))}
+          options={MODES.map((value) => ({
+            value,
+            word: value === 'pages' && waiting > 0 ? `${modeWord(value)} ${count(waiting)}` : modeWord(value),
+          }))}
           value={mode}
           onChange={(next) => {
             setMode(next);
@@ -278,11 +298,14 @@ const Desk = ({ data, me, one }: { data: ReviewData; me: Me; one: boolean }) => 
           />
         )}
       </div>
-      <LastMade made={undone ? null : (last ?? null)} undone={undone} data={data} onUndo={undo} />
-      {mode === 'pages' && <PagesPanel data={data} />}
+      {(last || undone || (current && mode !== 'pages')) && (
+        <LastMade made={undone ? null : (last ?? null)} undone={undone} data={data} onUndo={undo} />
+      )}
+      {mode === 'pages' && <PagesPanel data={data} role={me.role} />}
       {mode === 'alike' && (
         <AlikePanel
           doubts={list}
+          beneath={toGroups}
           onAccept={(right) =>
             void make(
               right,
@@ -306,8 +329,9 @@ const Desk = ({ data, me, one }: { data: ReviewData; me: Me; one: boolean }) => 
             onSay={onSay}
           />
         ) : (
-          <Empty title={mode === 'second' ? t.noSecond : t.noneLeft}>
+          <Empty title={mode === 'second' ? t.noSecond : waiting > 0 ? t.noMarksLeft : t.noneLeft}>
             {mode === 'second' && <p>{t.noSecondWords}</p>}
+            {toGroups}
           </Empty>
         ))}
       {(mode === 'marks' || mode === 'second') && <Keys />}
@@ -317,25 +341,58 @@ const Desk = ({ data, me, one }: { data: ReviewData; me: Me; one: boolean }) => 
 
 const where = ({ field, page }: Doubt) => ({ field: fieldWord(field), page: pageOf(page.line) + 1 });
 
-const Left = ({ residual, elsewhere }: { residual: ReturnType<typeof residualOf>; elsewhere: number }) => {
+/** Nothing is left to look at in a tab, and yet something waits in another. */
+const ToGroups = ({ data, onOpen }: { data: ReviewData; onOpen: () => void }) => {
+  const t = reviewWords();
+  const lines = [...data.held.values()].filter(holds).map(heldLine);
+  const failed = failedPages(data).length;
+  return (
+    <>
+      <p>{listed([...new Set(lines), failed > 0 ? t.failedN(failed) : ''])}</p>
+      <button type="button" class="button primary" data-act="to-groups" onClick={onOpen}>
+        {heldWords().toGroups}
+      </button>
+    </>
+  );
+};
+
+/** @param residual of the sheets that have a task: nothing is promised of the others */
+const Left = ({
+  left,
+  residual,
+  taskless,
+  elsewhere,
+}: {
+  left: number;
+  residual: ReturnType<typeof residualOf>;
+  taskless: number;
+  elsewhere: number;
+}) => {
   const t = reviewWords();
   const after = wrongAtMost(residual, 'after');
   const now = wrongAtMost(residual, 'now');
   const sure = <span class="quiet-line inline">{t.boundHolds({ share: share(SURE) })}</span>;
   return (
-    <p class="review-left" role="status" data-left={residual.left}>
-      {residual.left > 0 ? (
+    <p class="review-left" role="status" data-left={left}>
+      {left > 0 ? (
         <>
-          <b>{t.left(residual.left)}</b>
-          {'; '}
-          {t.expectAfter(after)}
-          {now > after && ` (${t.asItStands(now)})`}. {sure}
+          <b>{t.left(left)}</b>
+          {residual.fields > 0 && (
+            <>
+              {'; '}
+              {t.expectAfter(after)}
+              {now > after && ` (${t.asItStands(now)})`}
+            </>
+          )}
+          . {residual.fields > 0 && sure}
         </>
       ) : (
         <>
-          <b>{t.noneLeft}</b> {residual.fields > 0 && t.expectNow(after)} {residual.fields > 0 && sure}
+          <b>{taskless > 0 ? t.noMarksLeft : t.noneLeft}</b> {residual.fields > 0 && t.expectNow(after)}{' '}
+          {residual.fields > 0 && sure}
         </>
       )}
+      {taskless > 0 && ` ${heldWords().without(taskless)}`}
       {elsewhere > 0 && ` ${t.elsewhere(elsewhere)}.`}
     </p>
   );
@@ -357,7 +414,7 @@ const LastMade = ({
   if (!made)
     return (
       <p class="review-last" role="status">
-        {undone ? t.undone : ''}
+        {undone ? t.undone : t.lastHere}
       </p>
     );
   const about = made.sheet ? data.pages.get(made.sheet.sheet_id) : undefined;

@@ -7,7 +7,8 @@ import { fieldName, valueName } from './say.ts';
 import type { Entry } from './view.ts';
 import { sheetWords } from './words.ts';
 
-export const History = ({ entries }: { entries: readonly Entry[] }) => {
+/** @param unsent one of those that the server does not show yet it does not have either */
+export const History = ({ entries, unsent }: { entries: readonly Entry[]; unsent: boolean }) => {
   const t = sheetWords();
   const now = useNow(60_000);
   return (
@@ -38,7 +39,7 @@ export const History = ({ entries }: { entries: readonly Entry[] }) => {
                 )}
                 {pending && (
                   <Pill tone="wait" icon="clock">
-                    {t.notSent}
+                    {unsent ? t.notSent : t.sent}
                   </Pill>
                 )}
               </li>

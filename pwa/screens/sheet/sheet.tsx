@@ -165,7 +165,7 @@ const PageScreen = ({ view, me }: { view: PageView; me: Me }) => {
             fields.length > 0 && <p class="quiet-line">{t.pickField}</p>
           )}
           {fields.length > 0 && <FieldTable fields={fields} selected={selected?.label ?? null} onSelect={select} />}
-          <History entries={view.history} />
+          <History entries={view.history} unsent={view.page.unsent} />
         </div>
       </div>
       {template === null && fields.length > 0 && <p class="hint">{t.noOverlay}</p>}

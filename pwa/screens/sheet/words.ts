@@ -88,6 +88,7 @@ export const sheetWords = define('sheet', {
   noHistory: 'Nobody has decided anything about this page.',
   was: fill('{before} → {after}'),
   notSent: 'not sent yet',
+  sent: 'sent',
   refused: fill('The server did not take a decision: {why}'),
   forget: 'Forget it',
   askedField: fill('Question to a supervisor about {field}'),

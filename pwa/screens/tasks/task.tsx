@@ -6,6 +6,7 @@ import { useUser } from '../../app.ts';
 import { go, keyPath } from '../../route.ts';
 import { useLive } from '../../store.ts';
 import { record, taskSubject } from '../../sync/outbox.ts';
+import { byNumber } from '../../ui/format.ts';
 import { Icon } from '../../ui/icons.tsx';
 import { Empty, ScreenTitle } from '../../ui/parts.tsx';
 import { readKeys } from '../keys/view.ts';
@@ -14,7 +15,7 @@ import { Pending, PendingPill, refusalOf } from '../pending.tsx';
 import { differencesOf, formOf, readTasks, type TaskComplaints, type TaskForm, type TaskView, taskOf } from './view.ts';
 import { taskWords } from './words.ts';
 
-export const TaskScreen = ({ id, me }: { id: string | null; me: Me }) => {
+export const TaskScreen = ({ id, number, me }: { id: string | null; number: string | null; me: Me }) => {
   const t = taskWords();
   const user = useUser();
   useLook('tasks', 'keys', 'choices');
@@ -38,7 +39,7 @@ export const TaskScreen = ({ id, me }: { id: string | null; me: Me }) => {
         {t.title}
       </a>
       {stored && (id === null || stored.view) ? (
-        <Editor {...stored} />
+        <Editor {...stored} number={number} />
       ) : (
         <>
           <ScreenTitle title={id === null ? t.newTask : t.taskNamed({ id })} />
@@ -55,6 +56,8 @@ export const TaskScreen = ({ id, me }: { id: string | null; me: Me }) => {
 
 interface EditorProps {
   view: TaskView | null;
+  /** of a new one, where somebody came from its sheets */
+  number: string | null;
   taken: string[];
   keys: string[];
   templates: string[];
@@ -62,12 +65,12 @@ interface EditorProps {
   exams: string[];
 }
 
-const Editor = ({ view, taken, keys, templates, centres, exams }: EditorProps) => {
+const Editor = ({ view, number, taken, keys, templates, centres, exams }: EditorProps) => {
   const t = taskWords();
   const user = useUser();
   const [typing, setTyping] = useState<{ form: TaskForm; stamp: string | null } | null>(null);
   const [complaints, setComplaints] = useState<TaskComplaints>({});
-  const form = typing?.form ?? formOf(view?.task ?? null);
+  const form = typing?.form ?? { ...formOf(view?.task ?? null), ...(view || !number ? {} : { task_id: number }) };
   const set = (field: keyof TaskForm, value: string): void =>
     setTyping((before) => ({
       form: { ...(before?.form ?? form), [field]: value },
@@ -165,12 +168,7 @@ const Editor = ({ view, taken, keys, templates, centres, exams }: EditorProps) =
         {!view && text('task_id', t.taskId, { digits: 8, hint: t.taskIdHint })}
         {text('exam', t.exam, { list: exams })}
         {text('centre', t.centre, { list: centres })}
-        {choice(
-          'template_id',
-          t.sheet,
-          t.choose,
-          templates.filter((name) => name !== 'sheaf-cover'),
-        )}
+        {choice('template_id', t.sheet, t.choose, templates.filter((name) => name !== 'sheaf-cover').sort(byNumber))}
         {choice('key_id', t.key, t.noneYet, keys, t.keyHint)}
         {text('packet', t.packet, { hint: t.packetHint })}
         {text('expected_count', t.expected, { digits: 7 })}
