@@ -131,7 +131,16 @@ test('a sheet is doubtful exactly when a field of it waits, and by as many, on t
           const overlaid = pendingCorrections(line, items, { user_id, username, role, client_id });
           const ruled = rulings([...told, ...overlaid]);
           const waiting = waitingOn(line, ruled, overlaid, knows ? taskOf : null);
-          const page = { batch: 'b', batch_no: 0, sheet_id: '1', line, pending: overlaid, unsent: true, ruled, waiting };
+          const page = {
+            batch: 'b',
+            batch_no: 0,
+            sheet_id: '1',
+            line,
+            pending: overlaid,
+            unsent: true,
+            ruled,
+            waiting,
+          };
           return {
             waits: waits([page], { user_id: 'me', role: 'supervisor' }).mine.length,
             left: residualOf([page]).left,

@@ -52,7 +52,7 @@ function smudge(image: GrayImage, label: string, option: string): GrayImage {
     for (let x = -radius; x <= radius; x++) {
       if (x * x + y * y > radius * radius) continue;
       const at = Math.round(bubble.y * scale + y) * image.width + Math.round(bubble.x * scale + x);
-      data[at] = Math.min(data[at] ?? 255, 178);
+      data[at] = Math.min(data[at] ?? 255, 190);
     }
   return { ...image, data };
 }
