@@ -42,38 +42,33 @@ export interface Tablet {
   close(): Promise<void>;
 }
 
-/** Processes that were started on this profile. */
-function processesOn(profile: string): number[] {
-  return fs
+/** Processes of this machine of which something holds; one that ends while it is looked at does not count. */
+const processesThat = (holds: (pid: number) => boolean): number[] =>
+  fs
     .readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter((pid) => {
       try {
-        const args = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-        return args.includes(`--user-data-dir=${profile}`) && isAlive(pid);
+        return holds(pid);
       } catch {
-        // It ended while we looked.
         return false;
       }
     });
-}
+
+/** Processes that were started on this profile. */
+const processesOn = (profile: string): number[] =>
+  processesThat((pid) => {
+    const args = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return args.includes(`--user-data-dir=${profile}`) && isAlive(pid);
+  });
 
 /** Processes of a group. */
-function processesOf(group: number | undefined): number[] {
-  return fs
-    .readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
-        return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]) === group;
-      } catch {
-        return false;
-      }
-    });
-}
+const processesOf = (group: number | undefined): number[] =>
+  processesThat((pid) => {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]) === group;
+  });
 
 /** The lock of a browser that was killed is left behind. */
 export function unlock(profile: string): void {
