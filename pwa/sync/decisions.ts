@@ -6,6 +6,7 @@ import type { Me } from '../../shared/protocol/auth.ts';
 import type { Correction } from '../../shared/protocol/correction.ts';
 import type { Correct, SheetLine } from '../../shared/protocol/sync.ts';
 import { type Ruling, rulings, type Waiting } from '../../shared/review.ts';
+import { sheetIdOf } from '../../shared/sheet-id.ts';
 import { correctionsOf, type KnownTask, pageOf, pendingCorrections, waitingOn } from '../../shared/sheet-line.ts';
 import type { Edit, FeedPart, UserDb, UserSchema, UserStore } from '../db.ts';
 import { keptPages } from './feed.ts';
@@ -78,7 +79,7 @@ export async function readDecided(
   const here = standing(await tx.objectStore('outbox').getAll());
   const by = { user_id, username, role, client_id: (await tx.objectStore('sync').get('client'))?.client_id ?? '' };
   const pages = kept.lines.map((line): DecidedPage => {
-    const sheet_id = String(kept.batch_no * 1_000_000 + pageOf(line));
+    const sheet_id = String(sheetIdOf(kept.batch_no, pageOf(line)));
     const said = here.get(sheet_id) ?? [];
     const pending = pendingCorrections(line, said, by);
     const unsent = said.some((one) => one.unsent);

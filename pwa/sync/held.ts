@@ -2,6 +2,7 @@
 // exist yet. Worked out from the groups that are on this device, with what was decided and made here over them.
 import type { IDBPTransaction } from 'idb';
 import type { BatchRow, GroupRow } from '../../shared/protocol/batch.ts';
+import { pageIndexIn } from '../../shared/sheet-id.ts';
 import type { Edit, UserSchema, UserStore } from '../db.ts';
 import { keptGroups } from './feed.ts';
 import { versionOf } from './pull.ts';
@@ -45,9 +46,6 @@ export function heldIn(
 export const holds = (held: Held | null | undefined): held is Held =>
   held !== null && held !== undefined && held.groups + held.tasks.length > 0;
 
-/** Page index within a sheet id: see `batch_no` of a pull. */
-const pageIn = (sheet_id: string): number => Number(sheet_id) % 1_000_000;
-
 /** By batch, the pages of which somebody has said here what begins there. */
 function openedHere(edits: readonly Edit[]): Map<string, Set<number>> {
   const said = new Map<string, Set<number>>();
@@ -56,8 +54,8 @@ function openedHere(edits: readonly Edit[]): Map<string, Set<number>> {
     for (const { sheet_id, field, value } of change.items) {
       if (field !== 'opens') continue;
       const own = said.get(change.batch_id) ?? new Set();
-      if (value === null) own.delete(pageIn(sheet_id));
-      else own.add(pageIn(sheet_id));
+      if (value === null) own.delete(pageIndexIn(sheet_id));
+      else own.add(pageIndexIn(sheet_id));
       said.set(change.batch_id, own);
     }
   }

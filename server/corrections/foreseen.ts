@@ -2,6 +2,7 @@
 // are known. It holds for the page that was meant, and for no other in its place.
 import * as v from 'valibot';
 import { PageCorrection } from '../../shared/protocol/upload.ts';
+import { sheetIdOf } from '../../shared/sheet-id.ts';
 import type { BatchesTable, Database, Tx } from '../adapters/database.ts';
 import { appendCorrection } from '../audit/corrections.ts';
 
@@ -24,7 +25,7 @@ export async function appendForeseen(
       v.parse(v.array(PageCorrection), JSON.parse(grouping ?? '[]')).map((word) => [word.page_index, word]),
     );
     for (const word of said.values()) {
-      const sheet_id = batch_no * 1_000_000 + word.page_index;
+      const sheet_id = sheetIdOf(batch_no, word.page_index);
       const correction_id = `${upload_id}.${word.page_index}`;
       const page = await tx.selectFrom('pages').select('name').where('sheet_id', '=', sheet_id).executeTakeFirst();
       if (page?.name !== word.name) continue;
