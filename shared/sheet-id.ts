@@ -2,4 +2,4 @@
 const PAGES = 1_000_000;
 
 export const sheetIdOf = (batch_no: number, page_index: number): number => batch_no * PAGES + page_index;
-export const pageIndexIn = (sheet_id: string): number => Number(sheet_id) % PAGES;
+export const pageIndexIn = (sheet_id: string | number): number => Number(sheet_id) % PAGES;

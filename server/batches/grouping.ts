@@ -1,10 +1,12 @@
 // A batch's groups as its pages, its people and the tasks that exist make them (shared/grouping.ts says how), and how they
 // are kept.
+
 import { groupPages, type PageSeen, type Settled } from '../../shared/grouping.ts';
 import type { GroupRow } from '../../shared/protocol/batch.ts';
 import type { Correction } from '../../shared/protocol/correction.ts';
 import type { Reading } from '../../shared/protocol/reading.ts';
 import { decided, rulings } from '../../shared/review.ts';
+import { pageIndexIn } from '../../shared/sheet-id.ts';
 import type { BatchesTable, Database, SheetGroupsTable, Tx } from '../adapters/database.ts';
 import { correctionsOf } from '../corrections/read.ts';
 
@@ -73,7 +75,7 @@ export function settledBy(
 ): Map<number, Settled> {
   const settled = new Map<number, Settled>();
   for (const [sheet_id, own] of decisions) {
-    const page = sheet_id % 1_000_000;
+    const page = pageIndexIn(sheet_id);
     const ruled = rulings(own.filter(({ field }) => field === 'opens' || field === 'task'));
     const said = decided(ruled, 'opens') ?? (covers.has(page) ? decided(ruled, 'task') : null);
     if (said === null) continue;

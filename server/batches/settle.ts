@@ -1,8 +1,10 @@
 // The settle route: what a person says of a group, named by its id, as decisions about the page it begins with. They are kept,
 // audited and told as all decisions are (corrections/); whoever was not there to ask for one of more weight is refused.
+
 import { randomUUID } from 'node:crypto';
 import type { SettleForm } from '../../shared/protocol/batch.ts';
 import type { Correct } from '../../shared/protocol/sync.ts';
+import { sheetIdOf } from '../../shared/sheet-id.ts';
 import type { BatchesTable, Database } from '../adapters/database.ts';
 import type { User } from '../auth/sessions.ts';
 import { correct } from '../corrections/correct.ts';
@@ -50,7 +52,7 @@ export async function settleGroup(
       refuse('CONFLICT', `Group ${group_id} is the first: there is no group before it to join. Give it a task.`);
 
     const say = (at: number, field: string, value: string | null): Correct['items'][number] => ({
-      sheet_id: String(batch_no * 1_000_000 + at),
+      sheet_id: String(sheetIdOf(batch_no, at)),
       field,
       value,
       // Whoever asks has just been told how the groups stand.
@@ -62,7 +64,7 @@ export async function settleGroup(
       const known = await correctionsOf(tx, batch_id);
       for (const at of settledBy(known, covers).keys()) {
         if (at < group.first_page || at > last) continue;
-        const own = known.get(batch_no * 1_000_000 + at) ?? [];
+        const own = known.get(sheetIdOf(batch_no, at)) ?? [];
         for (const field of new Set(own.map((one) => one.field)))
           if (field === 'opens' || (field === 'task' && covers.has(at))) items.push(say(at, field, null));
       }

@@ -1,11 +1,13 @@
 // Sheets as scoring wants them, read from what is stored, and the results of a whole batch: first the wrong-key detector
 // looks at its packets, then each sheet is scored by its task's key. Writing the results is the caller's.
+
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type AsRead, applyCorrections, resultOf } from '../../shared/review.ts';
 import { type Marks, unpackValues } from '../../shared/scoring/marks.ts';
 import { unpackNotes } from '../../shared/scoring/notes.ts';
 import { listFor, type Scorer, scorer } from '../../shared/scoring/score.ts';
 import { type Detector, detector, type KeyList, listsOf, type Suspicion } from '../../shared/scoring/wrong-key.ts';
+import { sheetIdOf } from '../../shared/sheet-id.ts';
 import type { MarksTable, ResultsTable } from '../adapters/database.ts';
 import { correctionsOf } from '../corrections/read.ts';
 import { type Keyring, type KeyVersion, nameOfKey, type Reader, type Ring } from './keyring.ts';
@@ -163,7 +165,7 @@ export async function sheetsToScore(
   const corrections = await correctionsOf(db, batch.batch_id, only);
   const sheets: SheetToScore[] = [];
   // Sheet ids are the batch's number and the page: its marks lie together.
-  for (let after = batch.batch_no * 1_000_000 - 1; ; ) {
+  for (let after = sheetIdOf(batch.batch_no, 0) - 1; ; ) {
     let marks = db
       .selectFrom('marks')
       .innerJoin('pages', 'pages.sheet_id', 'marks.sheet_id')
@@ -171,7 +173,7 @@ export async function sheetsToScore(
       .leftJoin('readings', 'readings.sheet_id', 'marks.sheet_id')
       .select(['group_index', 'task_id', 'template_id'])
       .where('marks.sheet_id', '>', after)
-      .where('marks.sheet_id', '<', (batch.batch_no + 1) * 1_000_000)
+      .where('marks.sheet_id', '<', sheetIdOf(batch.batch_no + 1, 0))
       .where('kind', '=', 'sheet');
     if (only) marks = marks.where('marks.sheet_id', 'in', only.length > 0 ? [...only] : [-1]);
     const rows = await marks.orderBy('marks.sheet_id').limit(ROWS_A_READ).execute();

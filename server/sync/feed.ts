@@ -2,9 +2,11 @@
 // `epoch.seq`, with `@place` while the first pull is under way. Numbers are given in the transaction that makes the change
 // and in the order of the commits, so whoever has all up to a number misses nothing before it [T1]. The number is read
 // before the rows: what changes while the parts are read has a higher one, and is told again.
+
 import { createHash } from 'node:crypto';
 import type { KeyAnswer, TaskAnswer } from '../../shared/protocol/key.ts';
 import type { PullAnswer, SheetLine, SyncedKey, SyncedTemplate } from '../../shared/protocol/sync.ts';
+import { pageIndexIn } from '../../shared/sheet-id.ts';
 import type { BatchesTable, Database } from '../adapters/database.ts';
 import { readsKeys, visible, visibleKey, visibleTask } from '../auth/access.ts';
 import type { User } from '../auth/sessions.ts';
@@ -262,7 +264,7 @@ function batchSource(db: Database, batch: BatchesTable, horizon: Horizon): Sourc
         ...sheets.map(([page]) => `sheet:${page}`),
         ...found.map(({ index }) => `group:${index}`),
       ]);
-      const asked = [...sheetIds.map((id) => `sheet:${id % 1_000_000}`), ...groupIds.map((id) => `group:${id}`)];
+      const asked = [...sheetIds.map((id) => `sheet:${pageIndexIn(id)}`), ...groupIds.map((id) => `group:${id}`)];
       return { ...nothing(), batch_no, sheets, groups: found, gone: asked.filter((name) => !there.has(name)) };
     },
   };
