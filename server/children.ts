@@ -12,6 +12,10 @@ import { supervise } from './supervise.ts';
  *  which die young, as old memory: from its small start it would sweep at every fifth page, and at 300 dpi at every one. */
 export const READER_FLAGS = ['--initial-old-space-size=64'];
 
+/** What the API is started with. V8 counts what comes from the line as old memory as well, and swept its whole heap twelve
+ *  times a second while a fast upload landed; the pieces are freed by small sweeps, so more room for the young is only memory. */
+export const API_FLAGS = ['--initial-old-space-size=96', '--max-semi-space-size=4'];
+
 /**
  * What API and workers find in their environment, over `env` where that says nothing. glibc keeps what each thread has freed
  * for that thread: pages decoded by four threads, and chunks written by others, left some 40 MB in every process that

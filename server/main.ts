@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { needFreePort, needRedis, needWritableFolder } from './before-start.ts';
 import type { Nursery } from './children.ts';
-import { childEnvironment, endOrphans, GRACE_MS, keep, READER_FLAGS, REDIS_GRACE_MS } from './children.ts';
+import { API_FLAGS, childEnvironment, endOrphans, GRACE_MS, keep, READER_FLAGS, REDIS_GRACE_MS } from './children.ts';
 import { demoLogin, runDemo } from './cli/demo.ts';
 import type { Config } from './config.ts';
 import { ConfigError, loadConfig } from './config.ts';
@@ -149,7 +149,7 @@ async function run(config: Config, env: NodeJS.ProcessEnv, { role, demo, exit }:
       let port = config.port;
       let up = false;
       const spawn = (log: number): ChildProcess => {
-        const child = forkBeside('./api.js', log, { PORT: String(port) });
+        const child = forkBeside('./api.js', log, { PORT: String(port) }, API_FLAGS);
         child.on('message', (message) => {
           const said = v.safeParse(Ready, message);
           if (!said.success) return;
