@@ -2,7 +2,7 @@
 // chunk is answered as verified only after its hash is right, the file is synced and the ledger has committed, in this
 // order; until then it may be sent again, from where it broke off.
 import { createHash } from 'node:crypto';
-import type { Readable } from 'node:stream';
+import { finished, type Readable } from 'node:stream';
 import { type ChunkAnswer, chunkCount, chunkLength } from '../../shared/protocol/upload.ts';
 import type { ChunksTable, Database, UploadsTable } from '../adapters/database.ts';
 import { RequestRefused, refuse } from '../problem.ts';
@@ -170,6 +170,35 @@ export async function landChunk(
   }
 }
 
+/** Has `take` look at each piece of a body, one after the other; a promise it returns is waited for. Rejects with what it
+ *  throws, or with why the body broke off. A `for await` would make several promises of each piece as well. */
+function eachPiece(body: Readable, take: (piece: Buffer) => Promise<void> | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let taken: Promise<void> | undefined;
+    const stop = (error: unknown): void => {
+      reject(error);
+      body.destroy();
+    };
+    finished(body, (error) => {
+      const end = error ? () => reject(error) : resolve;
+      // Nothing is being taken any more when this is over.
+      if (taken === undefined) end();
+      else taken.then(end, end);
+    });
+    body.on('data', (piece: Buffer) => {
+      try {
+        taken = take(piece);
+      } catch (error) {
+        stop(error);
+        return;
+      }
+      if (taken === undefined) return;
+      body.pause();
+      taken.then(() => body.resume(), stop);
+    });
+  });
+}
+
 interface Received {
   /** bytes of the chunk, from its start, that are written */
   landed: number;
@@ -232,7 +261,7 @@ async function receive(
   let broken: Error | null = null;
   try {
     let received = offset;
-    for await (const piece of body as AsyncIterable<Buffer>) {
+    await eachPiece(body, (piece) => {
       lease.moved();
       received += piece.length;
       if (received > length) {
@@ -243,10 +272,8 @@ async function receive(
       }
       needLease();
       const room = range.push(piece);
-      if (room !== undefined) await room;
-      const kept = minded();
-      if (kept !== undefined) await kept;
-    }
+      return room === undefined ? minded() : room.then(minded);
+    });
     needLease();
     await range.flush();
   } catch (error) {
