@@ -1,6 +1,6 @@
 // Where uploaded bytes lie: one file an upload in the blob folder, preallocated, never copied and never renamed.
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { hashRange, type RangeWriter, writeRange } from './writing.ts';
 
@@ -30,6 +30,13 @@ export interface Blobs {
   free(): Promise<number>;
 }
 
+/** A second way to a file, past the page cache; null where the file system has none. */
+async function openDirect(file: string): Promise<FileHandle | null> {
+  return constants.O_DIRECT === undefined
+    ? null
+    : open(file, constants.O_WRONLY | constants.O_DIRECT).catch(() => null);
+}
+
 /** Blobs in a folder of this machine, or of a shared file system. */
 export async function openBlobs(folder: string): Promise<Blobs> {
   await mkdir(folder, { recursive: true });
@@ -55,12 +62,17 @@ export async function openBlobs(folder: string): Promise<Blobs> {
     },
     async open(uploadId, mode) {
       const file = await open(at(uploadId), mode === 'read' ? 'r' : 'r+');
+      const direct = mode === 'write' ? await openDirect(at(uploadId)) : null;
+      const written = { fd: file.fd, direct: direct?.fd ?? null };
       return {
         read: (target, offset, length, position) => file.read(target, offset, length, position),
-        write: (start, position) => writeRange(file.fd, start, position),
+        write: (start, position) => writeRange(written, start, position),
         sha256: (start, end) => hashRange(file.fd, start, end),
         datasync: () => file.datasync(),
-        close: () => file.close(),
+        async close() {
+          await direct?.close();
+          await file.close();
+        },
       };
     },
     async size(uploadId) {
