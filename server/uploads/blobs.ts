@@ -70,8 +70,11 @@ export async function openBlobs(folder: string): Promise<Blobs> {
         sha256: (start, end) => hashRange(file.fd, start, end),
         datasync: () => file.datasync(),
         async close() {
-          await direct?.close();
-          await file.close();
+          try {
+            await direct?.close();
+          } finally {
+            await file.close();
+          }
         },
       };
     },

@@ -165,8 +165,11 @@ export async function landChunk(
     return answer(length, true, false, verified.chunks_verified);
   } finally {
     range?.end();
-    await file?.close();
-    await lease.release();
+    try {
+      await file?.close();
+    } finally {
+      await lease.release();
+    }
   }
 }
 
@@ -177,6 +180,7 @@ function eachPiece(body: Readable, take: (piece: Buffer) => Promise<void> | unde
     let taken: Promise<void> | undefined;
     const stop = (error: unknown): void => {
       reject(error);
+      body.off('data', look);
       body.destroy();
     };
     finished(body, (error) => {
@@ -185,7 +189,7 @@ function eachPiece(body: Readable, take: (piece: Buffer) => Promise<void> | unde
       if (taken === undefined) end();
       else taken.then(end, end);
     });
-    body.on('data', (piece: Buffer) => {
+    const look = (piece: Buffer): void => {
       try {
         taken = take(piece);
       } catch (error) {
@@ -195,7 +199,9 @@ function eachPiece(body: Readable, take: (piece: Buffer) => Promise<void> | unde
       if (taken === undefined) return;
       body.pause();
       taken.then(() => body.resume(), stop);
-    });
+    };
+    body.on('data', look);
+    body.resume();
   });
 }
 

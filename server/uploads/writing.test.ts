@@ -32,6 +32,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.useRealTimers();
+  vi.unstubAllGlobals();
   for (const fd of open) closeSync(fd);
   rmSync(folder, { recursive: true });
 });
@@ -118,4 +119,48 @@ test('what a fast line brings goes past the page cache', async ({ skip }) => {
 test('a file that takes no bytes either way fails the range with the reason', async () => {
   const target = { fd: opened(constants.O_RDONLY), direct: opened(constants.O_RDONLY) };
   await expect(writeAll(target, 0, 0, randomBytes(3 * MB))).rejects.toMatchObject({ code: 'EBADF' });
+});
+
+test('memory is used again, however many ranges were written at once', async () => {
+  const { Memory } = (globalThis as unknown as { WebAssembly: { Memory: new (size: object) => object } }).WebAssembly;
+  let made = 0;
+  class Counted extends Memory {
+    constructor(size: object) {
+      super(size);
+      made += 1;
+    }
+  }
+  vi.stubGlobal('WebAssembly', { Memory: Counted });
+  const target = both();
+  const bytes = randomBytes(MB);
+  const nine = () => Promise.all(Array.from({ length: 9 }, (_, i) => writeAll(target, i * MB, i * MB, bytes)));
+  await nine();
+  const atFirst = made;
+  expect(atFirst).toBeGreaterThan(0);
+  for (let i = 0; i < 3; i++) await nine();
+  expect(made).toBe(atFirst);
+});
+
+test('where addresses are short, plain memory does, and no other is asked for again', async () => {
+  let asked = 0;
+  class Refused {
+    constructor() {
+      asked += 1;
+      throw new RangeError('could not allocate memory');
+    }
+  }
+  vi.stubGlobal('WebAssembly', { Memory: Refused });
+  vi.resetModules();
+  const anew = await import('./writing.ts');
+  const bytes = randomBytes(5 * MB);
+  const write = async (at: number) => {
+    const range = anew.writeRange(both(), at, at);
+    await range.push(bytes);
+    await range.flush();
+    expect(await range.sha256()).toBe(sha256(bytes));
+    range.end();
+  };
+  await Promise.all([write(0), write(5 * MB)]);
+  expect(asked).toBe(1);
+  expect(same(held(5 * MB, 5 * MB), bytes)).toBe(true);
 });

@@ -30,9 +30,9 @@ const BLOCKS_AT_ONCE = BLOCKS / 2;
 const SLOW_MS = 200;
 /** One hashes 0.8 to 1.7 GB/s. Three landed no more than two where there are two cores. */
 const THREADS = 2;
-/** Position, length and memory of what is written past the page cache are multiples of this: the largest logical block of
- *  common disks, and a page, so that no page is written both ways. */
-const ALIGNMENT = 4096;
+/** Position, length and memory of what is written past the page cache are multiples of this: of the logical block of every
+ *  common disk, and of the largest page of a system, so that two requests side by side write no page in both ways. */
+const ALIGNMENT = 2 ** 16;
 
 /** A file that is written, as descriptors. */
 export interface WrittenFile {
@@ -139,9 +139,10 @@ interface Thread {
 }
 
 const threads: Thread[] = [];
-/** Memory is used again: what is asked for and let go of at the speed of a disk is found and cleared anew each time. */
+/** All memory is used again: what is asked for and let go of at the speed of a disk is found and cleared anew each time,
+ *  and a thread that was shown it gives it back only when it sweeps, which it has no reason to. So there is as much as
+ *  ranges were ever written at once; what was used last goes out first. */
 const idleMemory: SharedArrayBuffer[] = [];
-const MOST_IDLE = 4;
 let lastId = 0;
 
 /** Types of Node leave this out. */
@@ -149,15 +150,18 @@ declare const WebAssembly: {
   Memory: new (size: { initial: number; maximum: number; shared: true }) => { buffer: SharedArrayBuffer };
 };
 const WASM_PAGE = 2 ** 16;
-/** Memory that starts where a page of the system does: that of a plain SharedArrayBuffer starts behind malloc's head. */
-function alignedMemory(): SharedArrayBuffer {
+/** Whether memory can be had that starts where a page of the system does. */
+let aligned = true;
+function newMemory(): SharedArrayBuffer {
   const pages = (BLOCKS * BLOCK_BYTES) / WASM_PAGE;
   try {
-    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer;
+    if (aligned) return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer;
   } catch {
-    // It takes some GB of addresses, which may be limited. Without it the disk refuses what would pass the page cache.
-    return new SharedArrayBuffer(BLOCKS * BLOCK_BYTES);
+    // Each takes some 10 GB of addresses, which may be limited, and it takes long to be refused.
+    aligned = false;
   }
+  // It starts behind malloc's head, so the disk refuses to be written from it past the page cache.
+  return new SharedArrayBuffer(BLOCKS * BLOCK_BYTES);
 }
 
 function startThread(): Thread {
@@ -217,7 +221,7 @@ export function writeRange(file: WrittenFile, start: number, position: number): 
   let memory: SharedArrayBuffer | undefined;
   let views: Buffer[] = [];
   const begin = (): SharedArrayBuffer => {
-    const mine = idleMemory.pop() ?? alignedMemory();
+    const mine = idleMemory.pop() ?? newMemory();
     views = Array.from({ length: BLOCKS }, (_, i) => Buffer.from(mine, i * BLOCK_BYTES, BLOCK_BYTES));
     thread.tell({ id, kind: 'begin', file, memory: mine, hashed: start, position });
     return mine;
@@ -309,9 +313,11 @@ export function writeRange(file: WrittenFile, start: number, position: number): 
     },
     end() {
       thread.load -= 1;
-      if (!memory) return;
+      const mine = memory;
+      if (!mine) return;
       thread.tell({ id, kind: 'end' });
-      if (writes === 0 && idleMemory.length < MOST_IDLE) idleMemory.push(memory);
+      // What is under way still reads from it.
+      void underWay.then(() => idleMemory.push(mine));
     },
   };
 }
