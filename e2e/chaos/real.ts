@@ -125,6 +125,9 @@ async function play(stage: Stage, plan: Plan): Promise<Outcome> {
   };
   try {
     await act(scene, line);
+    // What was struck last may not have hurt yet.
+    await Promise.all(scene.onTheLine);
+    await scene.hurting;
     await judge(scene);
   } finally {
     await scene.hurting;
@@ -145,9 +148,10 @@ function nextFault(scene: Scene): Fault | null {
 function hurt(scene: Scene, fault: Fault): void {
   const { site, device, outcome, db } = scene;
   const happens = async (): Promise<void> => {
-    if (fault.kind === 'signed-out')
+    if (fault.kind === 'signed-out') {
+      await site.hasRoom();
       await db.write((tx) => tx.updateTable('sessions').set({ revoked_at: Date.now() }).execute());
-    else if (TABLET_FAULTS.has(fault.kind)) await device.hurt(fault);
+    } else if (TABLET_FAULTS.has(fault.kind)) await device.hurt(fault);
     else await site.hurt(fault);
   };
   // A tablet is hurt at once; servers one after the other, as each has to be there to be killed.
@@ -200,7 +204,6 @@ async function act(scene: Scene, line: Line): Promise<void> {
     await device.send();
     await lookAtChunks(scene);
   }
-  await Promise.all(scene.onTheLine);
 }
 
 /** At every moment a chunk is on the tablet or verified, and what is verified is on the disk as it is in the file. */
@@ -239,6 +242,8 @@ async function lookAtChunks({ db, device, site, bytes, outcome, said }: Scene): 
 
 /** What must hold when all has come to rest. */
 async function judge({ site, db, exam, bytes, whole, names, outcome }: Scene): Promise<void> {
+  // With a full disk nobody could even sign in.
+  await site.hasRoom();
   // Whoever was killed last is on its way back.
   for (const url of site.urls())
     await eventually(`${url}`, async () => (await fetch(`${url}/healthz`).catch(() => null))?.ok, SETTLE_MS);

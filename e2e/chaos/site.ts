@@ -21,6 +21,8 @@ export interface Site {
   /** false: nothing here can fill a disk */
   canFill: boolean;
   hurt(fault: Fault): Promise<void>;
+  /** resolves when the disk that was filled last has room again */
+  hasRoom(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -116,6 +118,7 @@ export async function openSite(): Promise<Site> {
           throw new Error(`${kind} is not done to servers`);
       }
     },
+    hasRoom: () => full,
     async stop() {
       await full;
       await second.stop();
