@@ -228,13 +228,13 @@ const connectTo =
     else socket.destroy();
   };
 const dial = (world: World, letter: Letter, server = anyServer(world)) =>
-  call(connectTo(world, server), letter, world.clock);
+  call(connectTo(world, server), letter, world.clock, (heard) => note(world, letter, heard));
 
 async function ask(world: World, letter: Letter, server?: number): Promise<Heard> {
   const line = dial(world, letter, server);
   await line.send();
   try {
-    return note(world, letter, await line.answer());
+    return await line.answer();
   } finally {
     reviveSoon(world);
   }
@@ -250,11 +250,10 @@ function reviveSoon(world: World): void {
 }
 
 /** Whatever a server has said counts, heard or not. */
-function note(world: World, letter: Letter, heard: Heard): Heard {
-  if (!letter.path.endsWith('/upload-chunk') || heard.status !== 200) return heard;
+function note(world: World, letter: Letter, heard: Heard): void {
+  if (!letter.path.endsWith('/upload-chunk') || heard.status !== 200) return;
   const said = JSON.parse(heard.body.toString()) as { upload_id: string; chunk_index: number; verified: boolean };
   if (said.verified) world.said.add(`${said.upload_id} ${said.chunk_index}`);
-  return heard;
 }
 
 const cutOff = (): never => {
@@ -282,7 +281,7 @@ async function strike(world: World, fault: Fault, letter: Letter): Promise<Heard
       // Nobody learns of it: the tablet waits as long as it is patient, the server until it cuts idle sockets.
       const line = dial(world, letter);
       await line.send(until);
-      return note(world, letter, await line.answer());
+      return line.answer();
     }
     case 'corrupted': {
       // What is spoilt is the chunk itself: a multipart frame that is none is no request of ours any more.
@@ -310,11 +309,8 @@ async function strike(world: World, fault: Fault, letter: Letter): Promise<Heard
       await one.send(until);
       await other.send();
       await one.send();
-      other
-        .answer()
-        .then((heard) => note(world, letter, heard))
-        .catch(() => undefined);
-      return note(world, letter, await one.answer());
+      other.answer().catch(() => undefined);
+      return one.answer();
     }
     case 'delivered-late':
       later(world, some, () =>
@@ -332,8 +328,6 @@ async function strike(world: World, fault: Fault, letter: Letter): Promise<Heard
         if (!rest) letter.body.fill(0x2a, until);
         await line.send();
         await settle();
-        const heard = line.said();
-        if (heard) note(world, letter, heard);
       });
       await clock.advance(fault.how * 25_000);
       return cutOff();
@@ -385,6 +379,8 @@ async function strike(world: World, fault: Fault, letter: Letter): Promise<Heard
         .execute();
       await expireUploads({ db, blobs: disk }, clock.now() + 15 * DAY_MS);
       for (const { client_upload_id } of before) world.expired.add(client_upload_id);
+      // What another sender was told just before may not be written yet.
+      await settle();
       world.said.clear();
       return ask(world, letter);
     }

@@ -24,10 +24,12 @@ class ServerEnd extends Duplex {
   #idleMs = 0;
   readonly #clock: SimClock;
   readonly #stopTicking: () => void;
+  readonly #onWords: () => void;
 
-  constructor(clock: SimClock) {
+  constructor(clock: SimClock, onWords: () => void) {
     super();
     this.#clock = clock;
+    this.#onWords = onWords;
     this.movedAt = clock.now();
     this.#stopTicking = clock.onTick(() => {
       if (this.#idleMs > 0 && clock.now() - this.movedAt >= this.#idleMs) this.emit('timeout');
@@ -47,6 +49,7 @@ class ServerEnd extends Duplex {
   override _read(): void {}
   override _write(bytes: Buffer, _encoding: string, done: () => void): void {
     this.heard += bytes.toString('latin1');
+    this.#onWords();
     done();
   }
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
@@ -75,8 +78,6 @@ export interface Call {
   send(until?: number): Promise<void>;
   /** The answer. @throws LineCut when the connection ends before it, TimedOut when it takes too long */
   answer(): Promise<Heard>;
-  /** The answer, when there is one already. */
-  said(): Heard | null;
   cut(): void;
 }
 
@@ -95,12 +96,22 @@ function parseAnswer(text: string): Heard | null {
   return { status: Number(first.split(' ')[1]), headers, body: Buffer.from(body, 'latin1') };
 }
 
-export function call(connect: (socket: Duplex) => void, letter: Letter, clock: SimClock): Call {
-  const end = new ServerEnd(clock);
+/** @param onAnswer told of the answer as the server has written it, whether or not anybody waits for it */
+export function call(
+  connect: (socket: Duplex) => void,
+  letter: Letter,
+  clock: SimClock,
+  onAnswer: (heard: Heard) => void,
+): Call {
+  let said: Heard | null = null;
+  const end = new ServerEnd(clock, () => {
+    if (said) return;
+    said = parseAnswer(end.heard);
+    if (said) onAnswer(said);
+  });
   connect(end);
   let sent = -1;
   const part = letter.path.endsWith('/upload-chunk') || letter.path.endsWith('/seal');
-  const said = (): Heard | null => parseAnswer(end.heard);
   return {
     async send(until = letter.body.length) {
       if (sent < 0) {
@@ -119,8 +130,7 @@ export function call(connect: (socket: Duplex) => void, letter: Letter, clock: S
     async answer() {
       const until = clock.now() + (part ? PART_PATIENCE_MS : PATIENCE_MS);
       for (let looks = 0; ; looks++) {
-        const heard = said();
-        if (heard) return heard;
+        if (said) return said;
         if (end.destroyed) throw new LineCut('the line was cut');
         if (clock.now() > until) {
           end.destroy();
@@ -133,7 +143,6 @@ export function call(connect: (socket: Duplex) => void, letter: Letter, clock: S
         if (!letter.path.startsWith('/api/auth')) await clock.advance(500);
       }
     },
-    said,
     cut() {
       end.destroy();
     },

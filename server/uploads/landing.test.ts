@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import * as fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type ChunkAnswer, SMALLEST_CHUNK, type UploadAnswer } from '../../shared/protocol/upload.ts';
 import type { Database, UploadsTable } from '../adapters/database.ts';
 import { openSqlite } from '../adapters/sqlite.ts';
@@ -15,7 +15,7 @@ import { type Logged, readLog } from '../progress/log.ts';
 import { type Blobs, openBlobs } from './blobs.ts';
 import { type ChunkRequest, landChunk } from './landing.ts';
 import { createLeases, type Leases } from './leases.ts';
-import { findUpload, holdings, insertUpload } from './ledger.ts';
+import { findUpload, holdings, insertUpload, unverify } from './ledger.ts';
 import { recoverUploads } from './recover.ts';
 import { seal } from './seal.ts';
 
@@ -186,6 +186,18 @@ describe('chunks', () => {
         .equals(chunkOf(1)),
     ).toBe(true);
     expect(await land(1)).toMatchObject({ verified: true, duplicate: true });
+  });
+
+  test('[U5] one that is taken back while it is sent again is not answered as verified', async () => {
+    await land(1);
+    const again = new PassThrough();
+    const answer = land(1, again);
+    again.write(chunkOf(1).subarray(0, 5000));
+    await vi.waitFor(() => expect(again.readableLength).toBe(0));
+    await db.write((tx) => unverify(tx, upload.upload_id, 1));
+    again.end(chunkOf(1).subarray(5000));
+    await expect(answer).rejects.toMatchObject(refusal('CHUNK_BUSY'));
+    expect(await land(1)).toMatchObject({ verified: true, duplicate: false });
   });
 
   test('bytes that do not have their hash are not kept, and the chunk can be sent again', async () => {

@@ -79,9 +79,23 @@ export async function landChunk(
     total_chunks: total,
   });
 
-  const verifiedBefore = async (row: ChunksTable): Promise<ChunkAnswer> => {
+  const inLedger = (): Promise<ChunksTable | undefined> =>
+    db.sql
+      .selectFrom('chunks')
+      .selectAll()
+      .where('upload_id', '=', upload.upload_id)
+      .where('chunk_index', '=', index)
+      .executeTakeFirst();
+  const verifiedBefore = async (): Promise<ChunkAnswer> => {
     // The body is read to its end all the same: a browser takes an early answer for a broken line.
     const sent = await drain(body);
+    // That may take minutes, in which the chunk can be taken back, or the upload given up.
+    const row = await inLedger();
+    if (row?.state !== 'verified') {
+      refuse('CHUNK_BUSY', `${name} was taken back while it was sent again. Ask what the server holds and go on.`, {
+        retryAfter: 1,
+      });
+    }
     if (row.sha256 !== request.sha256) {
       refuse(
         'CHUNK_CONFLICT',
@@ -96,13 +110,7 @@ export async function landChunk(
     }
     return answer(length, true, true, await verifiedCount(db.sql, upload.upload_id));
   };
-  const known = await db.sql
-    .selectFrom('chunks')
-    .selectAll()
-    .where('upload_id', '=', upload.upload_id)
-    .where('chunk_index', '=', index)
-    .executeTakeFirst();
-  if (known?.state === 'verified') return verifiedBefore(known);
+  if ((await inLedger())?.state === 'verified') return verifiedBefore();
   if (upload.state !== 'open') {
     refuse('CONFLICT', `Upload ${upload.upload_id} is ${upload.state}: no more bytes can land in it.`);
   }
@@ -121,7 +129,7 @@ export async function landChunk(
   let range: RangeWriter | undefined;
   try {
     // Another request was first, between the look and the lease.
-    if (lease.chunk.state === 'verified') return await verifiedBefore(lease.chunk);
+    if (lease.chunk.state === 'verified') return await verifiedBefore();
     if (request.offset > lease.chunk.landed) {
       refuse(
         'CONFLICT',
