@@ -379,8 +379,6 @@ async function strike(world: World, fault: Fault, letter: Letter): Promise<Heard
         .execute();
       await expireUploads({ db, blobs: disk }, clock.now() + 15 * DAY_MS);
       for (const { client_upload_id } of before) world.expired.add(client_upload_id);
-      // What another sender was told just before may not be written yet.
-      await settle();
       world.said.clear();
       return ask(world, letter);
     }

@@ -4,12 +4,12 @@
 import { createHash } from 'node:crypto';
 import { finished, type Readable } from 'node:stream';
 import { type ChunkAnswer, chunkCount, chunkLength } from '../../shared/protocol/upload.ts';
-import type { ChunksTable, Database, UploadsTable } from '../adapters/database.ts';
+import type { Database, UploadsTable } from '../adapters/database.ts';
 import { RequestRefused, refuse } from '../problem.ts';
 import type { Announce } from '../progress/announce.ts';
 import type { BlobFile, Blobs } from './blobs.ts';
 import type { Lease, Leases } from './leases.ts';
-import { recordLanded, recordVerified, verifiedCount } from './ledger.ts';
+import { chunkRow, recordLanded, recordVerified, verifiedCount } from './ledger.ts';
 import type { RangeWriter } from './writing.ts';
 
 export interface ChunkRequest {
@@ -79,13 +79,7 @@ export async function landChunk(
     total_chunks: total,
   });
 
-  const inLedger = (): Promise<ChunksTable | undefined> =>
-    db.sql
-      .selectFrom('chunks')
-      .selectAll()
-      .where('upload_id', '=', upload.upload_id)
-      .where('chunk_index', '=', index)
-      .executeTakeFirst();
+  const inLedger = () => chunkRow(db.sql, upload.upload_id, index).executeTakeFirst();
   const verifiedBefore = async (): Promise<ChunkAnswer> => {
     // The body is read to its end all the same: a browser takes an early answer for a broken line.
     const sent = await drain(body);
@@ -163,10 +157,7 @@ export async function landChunk(
       );
     }
     await file.datasync();
-    if (!lease.valid())
-      refuse('CHUNK_BUSY', `${name} was taken over while it landed. Ask what the server holds and go on.`, {
-        retryAfter: 1,
-      });
+    needLease(lease, name);
     const verified = await recordVerified(db, upload, index, lease.id);
     lease.freed();
     announce(verified.logged);
@@ -210,6 +201,13 @@ function eachPiece(body: Readable, take: (piece: Buffer) => Promise<void> | unde
     };
     body.on('data', look);
     body.resume();
+  });
+}
+
+function needLease(lease: Lease, name: string): void {
+  if (lease.valid()) return;
+  refuse('CHUNK_BUSY', `${name} was taken over while it landed. Ask what the server holds and go on.`, {
+    retryAfter: 1,
   });
 }
 
@@ -266,12 +264,6 @@ async function receive(
     }
     return undefined;
   };
-  const needLease = (): void => {
-    if (lease.valid()) return;
-    refuse('CHUNK_BUSY', `${name} was taken over while it landed. Ask what the server holds and go on.`, {
-      retryAfter: 1,
-    });
-  };
   let broken: Error | null = null;
   try {
     let received = offset;
@@ -284,11 +276,11 @@ async function receive(
           `${name} has ${length} bytes, but more were sent. Cut the file on the grid of the upload.`,
         );
       }
-      needLease();
+      needLease(lease, name);
       const room = range.push(piece);
       return room === undefined ? minded() : room.then(minded);
     });
-    needLease();
+    needLease(lease, name);
     await range.flush();
   } catch (error) {
     broken = error instanceof Error ? error : new Error(String(error));

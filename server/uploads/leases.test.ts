@@ -11,7 +11,7 @@ import type { Database, UploadsTable } from '../adapters/database.ts';
 import { openSqlite } from '../adapters/sqlite.ts';
 import type { User } from '../auth/sessions.ts';
 import { createLeases, LEASE_MS, type Lease, type Leases } from './leases.ts';
-import { findUpload, insertUpload } from './ledger.ts';
+import { chunkRow, findUpload, insertUpload } from './ledger.ts';
 
 const OLGA: User = {
   user_id: randomUUID(),
@@ -72,13 +72,7 @@ async function pass(ms: number): Promise<void> {
     await db.write(async () => undefined);
   }
 }
-const row = (index = 0) =>
-  db.sql
-    .selectFrom('chunks')
-    .selectAll()
-    .where('upload_id', '=', upload.upload_id)
-    .where('chunk_index', '=', index)
-    .executeTakeFirstOrThrow();
+const row = (index = 0) => chunkRow(db.sql, upload.upload_id, index).executeTakeFirstOrThrow();
 const busy = { name: 'RequestRefused', code: 'CHUNK_BUSY', status: 423, extra: { retryAfter: 5 } };
 
 describe('two processes', () => {

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { ChunksTable, Database, UploadsTable } from '../adapters/database.ts';
 import { refuse } from '../problem.ts';
 import { beginStage } from '../progress/log.ts';
+import { chunkRow } from './ledger.ts';
 
 /** A lease outlives the pauses of a slow line, and is free soon after its holder was killed. */
 export const LEASE_MS = 15_000;
@@ -76,13 +77,7 @@ export function createLeases(db: Database, instance: string): Leases {
         },
       ]);
       const chunks = tx.updateTable('chunks').where('upload_id', '=', key.upload_id).where('chunk_index', '=', index);
-      const row = await tx
-        .selectFrom('chunks')
-        .selectAll()
-        .where('upload_id', '=', key.upload_id)
-        .where('chunk_index', '=', index)
-        .forUpdate()
-        .executeTakeFirstOrThrow();
+      const row = await chunkRow(tx, key.upload_id, index).forUpdate().executeTakeFirstOrThrow();
       if (row.state === 'verified') return row;
       if (row.lease_id !== null && (row.lease_until ?? 0) > now) {
         // The holder's renewals fail from here on, so the lease runs out.

@@ -255,6 +255,10 @@ export async function recordVerified(
   });
 }
 
+/** The query for a chunk's row; there is none before the first byte. */
+export const chunkRow = (tx: Pick<Tx, 'selectFrom'>, uploadId: string, index: number) =>
+  tx.selectFrom('chunks').selectAll().where('upload_id', '=', uploadId).where('chunk_index', '=', index);
+
 export async function verifiedCount(tx: Pick<Tx, 'selectFrom'>, uploadId: string): Promise<number> {
   const row = await tx
     .selectFrom('chunks')
